@@ -1,0 +1,84 @@
+# Builds the extension (PGXS) and, beside it, the poller: a program of its own
+# that alone links libssh2.  What needs no PostgreSQL also builds as
+# build/libtribe_power.a, which unit tests, fuzzers and benchmarks link.
+
+EXTENSION = tribe_power
+MODULE_big = tribe_power
+EXTVERSION = 1.0
+
+COMMON_SRCS = $(sort $(wildcard src/common/*.c))
+POLLER_SRCS = $(filter-out src/poller/main.c,$(sort $(wildcard src/poller/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)) $(COMMON_SRCS))
+
+# The install script is made of its parts in the order of their numbers.
+SQL_PARTS = $(sort $(wildcard sql/[0-9]*.sql))
+DATA_built = $(EXTENSION)--$(EXTVERSION).sql
+DATA = $(wildcard sql/tribe_power--*--*.sql)
+
+REGRESS = $(sort $(basename $(notdir $(wildcard test/sql/*.sql))))
+REGRESS_OPTS = --inputdir=test
+
+WARNINGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers \
+	-Wno-sign-compare -Wno-cast-function-type
+PG_CPPFLAGS = -DPGDLLEXPORT='__attribute__((visibility("default")))' -fvisibility=hidden
+PG_CFLAGS = $(WARNINGS)
+
+EXTRA_CLEAN = build tribe_power_poller results regression.diffs regression.out tmp_check
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+with_llvm = no
+include $(PGXS)
+
+$(OBJS): $(wildcard src/*.h src/common/*.h)
+
+$(DATA_built): $(SQL_PARTS)
+	cat $^ > $@
+
+# --- the poller, and everything else without PostgreSQL ---------------------
+
+POLLER_CC ?= $(CC)
+POLLER_CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
+POLLER_WARNINGS = -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wformat-security
+POLLER_LIBS = -lssh2 -lcares -lcrypto -lm
+BUILD ?= build
+
+CORE_OBJS = $(patsubst src/%.c,$(BUILD)/%.o,$(COMMON_SRCS) $(POLLER_SRCS)) \
+	$(BUILD)/poller/probe_script.o
+
+all: tribe_power_poller
+
+$(BUILD)/%.o: src/%.c $(wildcard src/common/*.h src/poller/*.h)
+	@mkdir -p $(@D)
+	$(POLLER_CC) $(POLLER_WARNINGS) $(POLLER_CFLAGS) -fPIE -c -o $@ $<
+
+# The probe travels with the program: its text as a C string, comments left out.
+$(BUILD)/poller/probe_script.c: src/poller/probe.sh src/poller/embed.sh
+	@mkdir -p $(@D)
+	sh src/poller/embed.sh src/poller/probe.sh > $@.tmp && mv $@.tmp $@
+
+$(BUILD)/poller/probe_script.o: $(BUILD)/poller/probe_script.c
+	$(POLLER_CC) $(POLLER_WARNINGS) $(POLLER_CFLAGS) -fPIE -c -o $@ $<
+
+$(BUILD)/libtribe_power.a: $(CORE_OBJS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+tribe_power_poller: $(BUILD)/poller/main.o $(BUILD)/libtribe_power.a
+	$(POLLER_CC) $(POLLER_CFLAGS) -pie -o $@ $^ $(POLLER_LIBS) $(POLLER_LDFLAGS)
+
+install: install-poller
+install-poller: tribe_power_poller
+	$(MKDIR_P) '$(DESTDIR)$(pkglibdir)'
+	$(INSTALL_PROGRAM) tribe_power_poller '$(DESTDIR)$(pkglibdir)/tribe_power_poller'
+
+uninstall: uninstall-poller
+uninstall-poller:
+	rm -f '$(DESTDIR)$(pkglibdir)/tribe_power_poller'
+
+# --- tests -------------------------------------------------------------------
+
+include test/test.mk
+
+.PHONY: install-poller uninstall-poller
