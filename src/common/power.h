@@ -69,6 +69,7 @@ struct power_state
 		char		name[REPORT_MAX_NAME + 1];
 		uint64_t	energy_uj;
 		uint64_t	range_uj;
+		double		window_watts;	/* over its short window; NAN */
 	}			zones[REPORT_MAX_ZONES];
 	uint16_t	gpu_count;
 	struct

@@ -56,6 +56,7 @@ enum gpu_vendor
 	GPU_NVIDIA = 1,
 	GPU_AMD,
 	GPU_INTEL,
+	GPU_APPLE,					/* within the chip: never added to the total */
 };
 
 /* One GPU.  NAN is "not known". */
@@ -132,6 +133,8 @@ struct report
 	double		powermetrics_combined_watts;
 	double		powermetrics_dram_watts;
 	double		powermetrics_age_seconds;
+	double		powermetrics_interval_seconds;	/* how often the helper samples */
+	char		powermetrics_source[REPORT_MAX_NAME + 1];	/* file path or macmon */
 
 	uint32_t	unknown_lines;	/* lines that this version does not know */
 };
@@ -145,7 +148,7 @@ bool		report_encode(const struct report *report, struct wire_writer *writer);
 bool		report_decode(struct wire_reader *reader, struct report *report);
 
 /* The most that report_json can need. */
-#define REPORT_JSON_SIZE (64 * 1024)
+#define REPORT_JSON_SIZE (128 * 1024)
 
 /*
  * The report as one JSON object, for raw_data: valid JSON whatever the strings
