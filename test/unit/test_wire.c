@@ -307,6 +307,8 @@ message_of_another_type_is_refused(void **state)
 	assert_int_equal(back.id, 5);
 	assert_int_equal(back.state, SESSION_READ);
 	assert_false(wire_decode_ready(&frame, &ready));
+	frame.type = WIRE_RESULT;
+	assert_false(wire_decode_state(&frame, &back));
 
 	job_state.state = SESSION_STATE_COUNT;
 	wire_writer_init(&writer, buffer, sizeof(buffer));
