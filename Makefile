@@ -40,7 +40,7 @@ $(DATA_built): $(SQL_PARTS)
 POLLER_CC ?= $(CC)
 POLLER_CFLAGS ?= -O2 -g -fstack-protector-strong -D_FORTIFY_SOURCE=2
 POLLER_WARNINGS = -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
-	-Wmissing-prototypes -Wpointer-arith -Wformat-security
+	-Wmissing-prototypes -Wpointer-arith -Wformat-security -Wno-unused-parameter
 POLLER_LIBS = -lssh2 -lcares -lcrypto -lm
 BUILD ?= build
 

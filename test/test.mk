@@ -4,9 +4,24 @@
 
 UNIT_TESTS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard test/unit/test_*.c)))
 
-$(BUILD)/unit/%: test/unit/%.c $(BUILD)/libtribe_power.a $(wildcard test/unit/*.h)
+# What several of them need stands in the other files of test/unit.
+UNIT_HELPERS = $(patsubst test/unit/%.c,$(BUILD)/unit/%.o,\
+	$(filter-out test/unit/test_%.c,$(sort $(wildcard test/unit/*.c))))
+UNIT_CFLAGS = -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter \
+	$(POLLER_CFLAGS) -Isrc/common -Isrc/poller
+
+$(BUILD)/unit/%.o: test/unit/%.c $(wildcard test/unit/*.h src/common/*.h src/poller/*.h)
 	@mkdir -p $(@D)
-	$(POLLER_CC) -std=gnu11 -Wall -Wextra -Werror $(POLLER_CFLAGS) -Isrc/common -Isrc/poller -o $@ $< \
+	$(POLLER_CC) $(UNIT_CFLAGS) -c -o $@ $<
+
+$(BUILD)/unit/libhelpers.a: $(UNIT_HELPERS)
+	@mkdir -p $(@D)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/unit/%: test/unit/%.c $(BUILD)/unit/libhelpers.a $(BUILD)/libtribe_power.a $(wildcard test/unit/*.h)
+	@mkdir -p $(@D)
+	$(POLLER_CC) $(UNIT_CFLAGS) -o $@ $< $(BUILD)/unit/libhelpers.a \
 		$(BUILD)/libtribe_power.a $(POLLER_LIBS) -lcmocka $(POLLER_LDFLAGS)
 
 unit: $(UNIT_TESTS)
