@@ -72,9 +72,10 @@ struct power_state
 		double		window_watts;	/* over its short window; NAN */
 	}			zones[REPORT_MAX_ZONES];
 	uint16_t	gpu_count;
-	struct
+	struct						/* discrete ones, also those lost since boot */
 	{
-		char		id[REPORT_MAX_NAME + 1];
+		char		id[REPORT_MAX_NAME + 1];	/* PCI address where known */
+		enum gpu_vendor vendor;
 		double		power_watts;	/* NAN: not known */
 		bool		has_energy;
 		uint64_t	energy_uj;

@@ -135,8 +135,9 @@ static const char *const general_remedies[REASON_COUNT] = {
 
 #define UDEV_RAPL \
 	"sudo groupadd -rf power; sudo usermod -aG power USER; " \
-	"echo 'SUBSYSTEM==\"powercap\", ACTION==\"add|change\", RUN+=\"/bin/sh -c \\x27chgrp power /sys%p/energy_uj; chmod g+r /sys%p/energy_uj\\x27\"'" \
-	" | sudo tee /etc/udev/rules.d/70-rapl.rules; sudo udevadm control --reload; " \
+	"echo 'SUBSYSTEM==\"powercap\", ACTION==\"add|change\", " \
+	"RUN+=\"/bin/chgrp power /sys%p/energy_uj\", RUN+=\"/bin/chmod g+r /sys%p/energy_uj\"' " \
+	"| sudo tee /etc/udev/rules.d/70-rapl.rules; sudo udevadm control --reload; " \
 	"sudo udevadm trigger --action=change --subsystem-match=powercap"
 
 static const struct

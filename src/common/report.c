@@ -50,6 +50,7 @@ put_gpu(struct wire_writer *writer, const struct gpu *gpu)
 	wire_put_u8(writer, (uint8_t) gpu->vendor);
 	wire_put_u16(writer, gpu->index);
 	wire_put_string(writer, gpu->id, REPORT_MAX_NAME);
+	wire_put_string(writer, gpu->bus_id, REPORT_MAX_NAME);
 	wire_put_string(writer, gpu->name, REPORT_MAX_NAME);
 	wire_put_u8(writer, gpu->integrated);
 	wire_put_u8(writer, gpu->persistence_off);
@@ -213,6 +214,7 @@ get_gpu(struct wire_reader *reader, struct gpu *gpu)
 	gpu->vendor = get_enum(reader, GPU_NVIDIA, GPU_APPLE);
 	gpu->index = wire_get_u16(reader);
 	get_text(reader, gpu->id, sizeof(gpu->id));
+	get_text(reader, gpu->bus_id, sizeof(gpu->bus_id));
 	get_text(reader, gpu->name, sizeof(gpu->name));
 	gpu->integrated = wire_get_bool(reader);
 	gpu->persistence_off = wire_get_bool(reader);

@@ -65,6 +65,7 @@ struct gpu
 	enum gpu_vendor vendor;
 	uint16_t	index;
 	char		id[REPORT_MAX_NAME + 1];	/* UUID or PCI address */
+	char		bus_id[REPORT_MAX_NAME + 1];	/* PCI address as in sysfs, or "" */
 	char		name[REPORT_MAX_NAME + 1];
 	bool		integrated;		/* its power is part of the CPU package's */
 	bool		persistence_off;	/* NVIDIA: the reading may show the wake-up */
