@@ -27,7 +27,7 @@ EXTRA_CLEAN = build tribe_power_poller results regression.diffs regression.out t
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
-with_llvm = no
+override with_llvm = no
 include $(PGXS)
 
 $(OBJS): $(wildcard src/*.h src/common/*.h)

@@ -1,0 +1,26 @@
+-- What the tables below need: their checks, the zone that days are counted in.
+
+CREATE FUNCTION tribe_power_check(field text, value text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_check(text, text) IS
+'Used by the CHECK constraints of tribe_power_nodes: true if value fits the named field; else raises check_violation with a hint that says what would. NULL gives NULL.';
+
+CREATE FUNCTION tribe_power_timezone() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_timezone() IS
+'The time zone whose midnights bound a day: tribe_power.timezone, or log_timezone where that is empty. Never NULL.';
+
+CREATE FUNCTION tribe_power_version() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_version() IS
+'The release of the library that the server runs, such as 1.0.0. The version of the SQL objects is in pg_extension.';
+
+CREATE FUNCTION tribe_power_remedy(section text, reason text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_remedy(text, text) IS
+'What to do about a problem, by the names that stand in tribe_power_metrics.problems: tribe_power_remedy(''rapl'', ''denied''). NULL where nothing can be done or a name is unknown.';
+

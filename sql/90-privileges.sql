@@ -1,0 +1,8 @@
+-- Reading results takes pg_monitor; the registry and polling are the owner's,
+-- and whom the owner grants them.
+
+REVOKE ALL ON FUNCTION tribe_power_aggregate(date), tribe_power_aggregate(date, date),
+    tribe_power_collect(text[]), tribe_power_probe(text) FROM PUBLIC;
+
+GRANT SELECT ON tribe_power_metrics, tribe_power_daily, tribe_power_node_status,
+    tribe_power_latest TO pg_monitor;

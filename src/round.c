@@ -1,0 +1,52 @@
+/*
+ * round.c: keeps the answers of a round until they are stored.  No SQL, no
+ * arithmetic.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "round.h"
+
+void
+round_take_result(void *arg, PollerJob *job, const struct job_result *result,
+				  const uint8_t *payload, size_t length)
+{
+	RoundNode  *node = (RoundNode *) job;
+	Round	   *round = node->round;
+	MemoryContext previous = MemoryContextSwitchTo(round->context);
+
+	node->answered = true;
+	node->received = GetCurrentTimestamp();
+	node->outcome = result->outcome;
+	node->state = result->state;
+	node->elapsed_ms = Min(result->elapsed_ms, (uint32_t) PG_INT32_MAX);
+	node->error = pstrdup(result->error);
+	node->peer_address = pstrdup(result->peer_address);
+	node->host_key = pstrdup(result->host_key);
+	if (result->outcome == OUTCOME_READ && result->has_report)
+	{
+		node->payload = palloc(length);
+		memcpy(node->payload, payload, length);
+		node->payload_length = length;
+		round->read++;
+	}
+	round->answered++;
+	MemoryContextSwitchTo(previous);
+}
+
+void
+round_submit(Round *round, PollerClient *client)
+{
+	int			i;
+
+	for (i = 0; i < round->count; i++)
+		poller_client_submit(client, &round->nodes[i].job);
+}
+
+void
+round_free(Round *round)
+{
+	MemoryContextDelete(round->context);
+}

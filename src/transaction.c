@@ -1,0 +1,150 @@
+/*
+ * transaction.c: the worker's transactions.  A database error rolls its
+ * transaction back and becomes a return value; only FATAL gets past.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "common/version.h"
+#include "compat.h"
+#include "transaction.h"
+
+static int	failures = 0;
+static char last_error[256] = "";
+static char missing_reason[256] = "";
+
+int
+transaction_failures(void)
+{
+	return failures;
+}
+
+void
+transaction_prepare_session(void)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_deferrable", "off"},
+		{"statement_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"idle_session_timeout", "0"},
+		{"lock_timeout", "2s"},
+		{"row_security", "off"},
+#ifdef HAVE_TRANSACTION_TIMEOUT
+		{"transaction_timeout", "0"},
+#endif
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* Says once why the worker idles, and once that it no longer does. */
+static bool
+extension_ready(ExtensionInfo *extension)
+{
+	char		reason[sizeof(missing_reason)] = "";
+
+	if (!extension_lookup(extension))
+		snprintf(reason, sizeof(reason), "extension \"tribe_power\" is not installed in this database");
+	else if (!extension_version_matches(extension))
+		snprintf(reason, sizeof(reason), "the library is for SQL version %s, the database has %s",
+				 TRIBE_POWER_SQL_VERSION, extension->version);
+
+	if (strcmp(reason, missing_reason) != 0)
+	{
+		if (reason[0] == '\0')
+			ereport(LOG, (errmsg("tribe_power worker is at work")));
+		else
+			ereport(LOG,
+					(errmsg("tribe_power worker waits: %s", reason),
+					 extension_lookup(extension) ?
+					 errhint("Run ALTER EXTENSION tribe_power UPDATE, or restart the server with the library that fits.") :
+					 errhint("Run CREATE EXTENSION tribe_power, or set tribe_power.database to where it is.")));
+		strlcpy(missing_reason, reason, sizeof(missing_reason));
+	}
+	return reason[0] == '\0';
+}
+
+/* In PG_CATCH: logs the error if it is news, and rolls back. */
+static void
+handle_error(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	HOLD_INTERRUPTS();
+	if (failures == 0 || strncmp(last_error, error->message, sizeof(last_error) - 1) != 0)
+		EmitErrorReport();
+	strlcpy(last_error, error->message, sizeof(last_error));
+	FlushErrorState();
+	FreeErrorData(error);
+	AbortCurrentTransaction();
+	failures++;
+	RESUME_INTERRUPTS();
+}
+
+TransactionResult
+transaction_run(void (*body) (const ExtensionInfo *extension, void *arg),
+				void *arg, const char *activity)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile TransactionResult result = TRANSACTION_DONE;
+
+	PG_TRY();
+	{
+		ExtensionInfo extension;
+
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		pgstat_report_activity(STATE_RUNNING, activity);
+		if (extension_ready(&extension))
+		{
+			Oid			user;
+			int			context_flags;
+
+			/* triggers and defaults that others may have put on our tables run
+			 * as the extension's owner, not as the superuser that we are */
+			GetUserIdAndSecContext(&user, &context_flags);
+			SetUserIdAndSecContext(extension.owner,
+								   context_flags | SECURITY_LOCAL_USERID_CHANGE |
+								   SECURITY_RESTRICTED_OPERATION);
+			SPI_connect();
+			body(&extension, arg);
+			SPI_finish();
+			SetUserIdAndSecContext(user, context_flags);
+		}
+		else
+			result = TRANSACTION_NO_EXTENSION;
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+		if (failures > 0)
+		{
+			ereport(LOG, (errmsg("tribe_power worker can use the database again")));
+			failures = 0;
+		}
+	}
+	PG_CATCH();
+	{
+		handle_error(context);
+		result = TRANSACTION_FAILED;
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(context);
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return result;
+}

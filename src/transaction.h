@@ -1,0 +1,32 @@
+/*
+ * transaction.h: the worker's transactions: short, as the extension's owner,
+ * and no error gets out.
+ */
+#ifndef TRIBE_POWER_TRANSACTION_H
+#define TRIBE_POWER_TRANSACTION_H
+
+#include "postgres.h"
+
+#include "extension.h"
+
+typedef enum TransactionResult
+{
+	TRANSACTION_DONE,
+	TRANSACTION_NO_EXTENSION,	/* not installed here, or of another version */
+	TRANSACTION_FAILED,			/* a database error: logged, rolled back */
+} TransactionResult;
+
+/*
+ * Runs body in a transaction with SPI connected, showing activity in
+ * pg_stat_activity.  A failure is logged when it differs from the one before.
+ */
+extern TransactionResult transaction_run(void (*body) (const ExtensionInfo *extension, void *arg),
+										 void *arg, const char *activity);
+
+/* Failures in a row until now. */
+extern int	transaction_failures(void);
+
+/* Makes this process independent of what roles and databases have set. */
+extern void transaction_prepare_session(void);
+
+#endif
