@@ -16,12 +16,13 @@
 #include "common/text.h"
 #include "common/version.h"
 #include "common/wire.h"
+#include "compat.h"
 #include "settings.h"
 
-PG_FUNCTION_INFO_V1(tribe_power_check);
-PG_FUNCTION_INFO_V1(tribe_power_timezone);
-PG_FUNCTION_INFO_V1(tribe_power_version);
-PG_FUNCTION_INFO_V1(tribe_power_remedy);
+SQL_FUNCTION(tribe_power_check);
+SQL_FUNCTION(tribe_power_timezone);
+SQL_FUNCTION(tribe_power_version);
+SQL_FUNCTION(tribe_power_remedy);
 
 static void
 refuse(const char *field, const char *value, const char *hint)

@@ -26,8 +26,8 @@
 #include "settings.h"
 #include "store.h"
 
-PG_FUNCTION_INFO_V1(tribe_power_collect);
-PG_FUNCTION_INFO_V1(tribe_power_probe);
+SQL_FUNCTION(tribe_power_collect);
+SQL_FUNCTION(tribe_power_probe);
 
 const char *
 collect_remedy(const RoundNode *node)

@@ -37,4 +37,9 @@
 #define MODULE_MAGIC(version_text) PG_MODULE_MAGIC
 #endif
 
+/* Before 16, PG_FUNCTION_INFO_V1 leaves the function's visibility to us. */
+#define SQL_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name)
+
 #endif

@@ -593,8 +593,11 @@ poller_client_wait(PollerClient *client, long timeout)
 	TimestampTz now;
 	TimestampTz deadline;
 	bool		alive = true;
+	int			pending = client->pending;
 
 	ensure_poller(client);
+	if (client->pending != pending)
+		return;					/* there are results already */
 	if (client->pid == 0)
 	{
 		int			rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
