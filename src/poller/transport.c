@@ -1,0 +1,247 @@
+/*
+ * transport.c: libssh2's sockets and memory (transport.h).
+ */
+#include "transport.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* An unfinished call on a dead connection ends within a few repetitions. */
+#define PATIENCE 8
+
+/* --- memory ------------------------------------------------------------------ */
+
+/* Before each block stands its size; the alignment is malloc's. */
+#define BLOCK_HEADER 16
+
+static void *
+allocate(size_t count, void **abstract)
+{
+	struct transport *transport = *abstract;
+	char	   *block;
+
+	if (count > TRANSPORT_MEMORY || transport->memory + count > TRANSPORT_MEMORY)
+		return NULL;
+	block = malloc(BLOCK_HEADER + count);
+	if (block == NULL)
+		return NULL;
+	*(size_t *) block = count;
+	transport->memory += count;
+	return block + BLOCK_HEADER;
+}
+
+static void
+release(void *pointer, void **abstract)
+{
+	struct transport *transport = *abstract;
+	char	   *block = (char *) pointer - BLOCK_HEADER;
+
+	if (pointer == NULL)
+		return;
+	transport->memory -= *(size_t *) block;
+	free(block);
+}
+
+static void *
+reallocate(void *pointer, size_t count, void **abstract)
+{
+	struct transport *transport = *abstract;
+	char	   *block = (char *) pointer - BLOCK_HEADER;
+	size_t		before;
+
+	if (pointer == NULL)
+		return allocate(count, abstract);
+	before = *(size_t *) block;
+	if (count > TRANSPORT_MEMORY || transport->memory - before + count > TRANSPORT_MEMORY)
+		return NULL;
+	block = realloc(block, BLOCK_HEADER + count);
+	if (block == NULL)
+		return NULL;
+	*(size_t *) block = count;
+	transport->memory = transport->memory - before + count;
+	return block + BLOCK_HEADER;
+}
+
+/* --- the socket -------------------------------------------------------------- */
+
+static ssize_t
+receive(struct transport *transport, void *buffer, size_t length)
+{
+	ssize_t		count;
+
+	if (length > transport->budget)
+		length = transport->budget;
+	if (transport->received >= transport->limit)
+	{
+		transport->over_limit = true;
+		return -ECONNRESET;
+	}
+	if (length > transport->limit - transport->received)
+		length = transport->limit - transport->received;
+	if (length == 0)
+		return -EAGAIN;			/* enough for this time; epoll calls again */
+
+	do
+		count = recv(transport->fd, buffer, length, 0);
+	while (count < 0 && errno == EINTR);
+	if (count < 0)
+	{
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return -EAGAIN;
+		transport->socket_error = errno;
+		transport->peer_closed = true;
+		return -ECONNRESET;
+	}
+	if (count == 0)
+	{
+		transport->peer_closed = true;
+		return -ECONNRESET;
+	}
+
+	transport->budget -= count;
+	transport->received += count;
+	for (ssize_t i = 0; i < count && transport->first_length < sizeof(transport->first); i++)
+		transport->first[transport->first_length++] = ((char *) buffer)[i];
+	return count;
+}
+
+static ssize_t
+receive_callback(libssh2_socket_t fd, void *buffer, size_t length, int flags, void **abstract)
+{
+	struct transport *transport = *abstract;
+	size_t		held;
+
+	if (transport->dead)
+		return -ECONNRESET;
+	if (transport->ahead_start == transport->ahead_end && length == 1)
+	{
+		ssize_t		count = receive(transport, transport->ahead, sizeof(transport->ahead));
+
+		if (count < 0)
+			return count;
+		transport->ahead_start = 0;
+		transport->ahead_end = count;
+	}
+	held = transport->ahead_end - transport->ahead_start;
+	if (held == 0)
+		return receive(transport, buffer, length);
+	if (length > held)
+		length = held;
+	memcpy(buffer, transport->ahead + transport->ahead_start, length);
+	transport->ahead_start += length;
+	return length;
+}
+
+static ssize_t
+send_callback(libssh2_socket_t fd, const void *buffer, size_t length, int flags, void **abstract)
+{
+	struct transport *transport = *abstract;
+	ssize_t		count;
+
+	if (transport->dead)
+		return -EPIPE;
+	do
+		count = send(transport->fd, buffer, length, MSG_NOSIGNAL);
+	while (count < 0 && errno == EINTR);
+	if (count >= 0)
+		return count;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return -EAGAIN;
+
+	/*
+	 * Not yet the end: what the other side said last may still be waiting to
+	 * be read, and it says why.
+	 */
+	transport->socket_error = errno;
+	return -EPIPE;
+}
+
+/* --- beginning and end ------------------------------------------------------- */
+
+void
+transport_init(struct transport *transport, void *owner)
+{
+	memset(transport, 0, sizeof(*transport));
+	transport->fd = -1;
+	transport->owner = owner;
+	transport->limit = TRANSPORT_LOGIN_BYTES;
+}
+
+void
+transport_refill(struct transport *transport)
+{
+	transport->budget = TRANSPORT_DRIVE_BYTES;
+}
+
+bool
+transport_begin(struct transport *transport, const char *hostkeys)
+{
+	/*
+	 * Methods that all versions do right, and fast: group exchange and large
+	 * groups would hold the loop up for a quarter of a second.
+	 */
+	static const struct
+	{
+		int			method;
+		const char *names;
+	}			methods[] = {
+		{LIBSSH2_METHOD_KEX, "curve25519-sha256,curve25519-sha256@libssh.org,"
+			"ecdh-sha2-nistp256,ecdh-sha2-nistp384"},
+		{LIBSSH2_METHOD_CRYPT_CS, "aes128-ctr,aes256-ctr"},
+		{LIBSSH2_METHOD_CRYPT_SC, "aes128-ctr,aes256-ctr"},
+		{LIBSSH2_METHOD_MAC_CS, "hmac-sha2-256,hmac-sha2-512"},
+		{LIBSSH2_METHOD_MAC_SC, "hmac-sha2-256,hmac-sha2-512"},
+		{LIBSSH2_METHOD_COMP_CS, "none"},
+		{LIBSSH2_METHOD_COMP_SC, "none"},
+	};
+
+	transport->ssh = libssh2_session_init_ex(allocate, release, reallocate, transport);
+	if (transport->ssh == NULL)
+		return false;
+	libssh2_session_set_blocking(transport->ssh, 0);
+	libssh2_session_callback_set(transport->ssh, LIBSSH2_CALLBACK_RECV, (void *) receive_callback);
+	libssh2_session_callback_set(transport->ssh, LIBSSH2_CALLBACK_SEND, (void *) send_callback);
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (libssh2_session_method_pref(transport->ssh, methods[i].method, methods[i].names) != 0)
+			return false;
+	return libssh2_session_method_pref(transport->ssh, LIBSSH2_METHOD_HOSTKEY, hostkeys) == 0;
+}
+
+void
+transport_end(struct transport *transport, transport_call pending, bool courtesy)
+{
+	if (transport->ssh != NULL)
+	{
+		if (courtesy && !transport->peer_closed)
+		{
+			transport_refill(transport);
+			if (transport->channel != NULL &&
+				libssh2_channel_free(transport->channel) != LIBSSH2_ERROR_EAGAIN)
+				transport->channel = NULL;
+			libssh2_session_disconnect(transport->ssh, "done");
+		}
+
+		/* from here on every call fails at once, and an unfinished one frees
+		 * what it holds */
+		transport->dead = true;
+		if (pending != NULL)
+			for (int i = 0; i < PATIENCE && pending(transport->owner) == LIBSSH2_ERROR_EAGAIN; i++)
+				;
+		shutdown(transport->fd, SHUT_RDWR);
+		if (transport->channel != NULL)
+			for (int i = 0; i < PATIENCE &&
+				 libssh2_channel_free(transport->channel) == LIBSSH2_ERROR_EAGAIN; i++)
+				;
+		for (int i = 0; i < PATIENCE &&
+			 libssh2_session_free(transport->ssh) == LIBSSH2_ERROR_EAGAIN; i++)
+			;
+		transport->channel = NULL;
+		transport->ssh = NULL;
+	}
+	if (transport->fd >= 0)
+		close(transport->fd);
+	transport->fd = -1;
+}

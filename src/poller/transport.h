@@ -1,0 +1,71 @@
+/*
+ * transport.h: one connection as libssh2 sees it: bounded bytes, bounded
+ * memory, and an end that neither blocks nor leaks.
+ *
+ * libssh2 reads and writes only through our callbacks.  They give it a budget
+ * of bytes for each time that it is driven, so that no call can go on forever,
+ * and they know what really happened on the socket, which libssh2's own error
+ * codes do not tell.
+ */
+#ifndef TRIBE_POWER_TRANSPORT_H
+#define TRIBE_POWER_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <libssh2.h>
+
+/* What libssh2 may take from the socket in one drive, and in one job. */
+#define TRANSPORT_DRIVE_BYTES (64 * 1024)
+#define TRANSPORT_JOB_BYTES (256 * 1024)
+/* The same before the login: a key exchange needs a few thousand. */
+#define TRANSPORT_LOGIN_BYTES (64 * 1024)
+/* What libssh2 may allocate for one connection. */
+#define TRANSPORT_MEMORY (1024 * 1024)
+
+struct transport
+{
+	int			fd;				/* -1: none */
+	LIBSSH2_SESSION *ssh;
+	LIBSSH2_CHANNEL *channel;
+	void	   *owner;			/* for the signing callback */
+
+	bool		dead;			/* the callbacks refuse everything */
+	bool		peer_closed;	/* the other side ended it */
+	bool		over_limit;		/* it sent more than it may */
+	int			socket_error;	/* errno of what broke it, 0 */
+	size_t		budget;			/* bytes left in this drive */
+	uint64_t	received;		/* bytes since the connection began */
+	uint64_t	limit;			/* where received has to stop */
+	size_t		memory;			/* bytes that libssh2 holds */
+
+	/* read ahead while libssh2 asks for single bytes, as it does for the banner */
+	uint8_t		ahead[256];
+	size_t		ahead_start,
+				ahead_end;
+	char		first[80];		/* the first bytes that came */
+	size_t		first_length;
+};
+
+void		transport_init(struct transport *transport, void *owner);
+
+/*
+ * Makes the libssh2 session on a connected socket, its methods pinned.
+ * hostkeys is the order in which to ask for host keys.  False when out of
+ * memory.
+ */
+bool		transport_begin(struct transport *transport, const char *hostkeys);
+
+/* To be called before each drive. */
+void		transport_refill(struct transport *transport);
+
+/*
+ * Ends the connection in any state.  While a call of libssh2 is unfinished,
+ * pending repeats it (it gives LIBSSH2_ERROR_EAGAIN while unfinished); else it
+ * is NULL.  With courtesy the other side is told goodbye.
+ */
+typedef int (*transport_call) (void *owner);
+void		transport_end(struct transport *transport, transport_call pending, bool courtesy);
+
+#endif
