@@ -2,7 +2,8 @@
 -- and whom the owner grants them.
 
 REVOKE ALL ON FUNCTION tribe_power_aggregate(date), tribe_power_aggregate(date, date),
-    tribe_power_collect(text[]), tribe_power_probe(text) FROM PUBLIC;
+    tribe_power_collect(text[]), tribe_power_probe(text), tribe_power_scan(text),
+    tribe_power_scan_host_key(text), tribe_power_trust_host_key(text, text) FROM PUBLIC;
 
 GRANT SELECT ON tribe_power_metrics, tribe_power_daily, tribe_power_node_status,
     tribe_power_latest TO pg_monitor;

@@ -14,7 +14,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -42,34 +41,6 @@ collect_remedy(const RoundNode *node)
 	else
 		return NULL;
 	return remedy[0] != '\0' ? remedy : NULL;
-}
-
-/* Polls all nodes of the round; returns when each has its answer. */
-static void
-poll_round(Round *round)
-{
-	PollerClient *client = poller_client_create(round->context, round_take_result, NULL);
-	TimestampTz deadline = TimestampTzPlusMilliseconds(round->started, setting_round_timeout);
-
-	round_submit(round, client);
-	while (poller_client_pending(client) > 0)
-	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
-
-		if (left <= 0)
-		{
-			char		error[128];
-
-			snprintf(error, sizeof(error), "not polled within the round's %d s",
-					 setting_round_timeout / 1000);
-			poller_client_give_up(client, OUTCOME_ROUND_TIMEOUT, error);
-			break;
-		}
-		poller_client_wait(client, left);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	poller_client_stop(client);
 }
 
 static RoundNode **
@@ -134,7 +105,7 @@ tribe_power_collect(PG_FUNCTION_ARGS)
 	SPI_connect();
 	round = nodes_load_named(&extension, PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0),
 							 GetCurrentTimestamp(), caller);
-	poll_round(round);
+	round_poll(round);
 
 	/* all at once and last, so that no row stays locked while we wait */
 	nodes = round_pointers(round);
@@ -275,7 +246,7 @@ tribe_power_probe(PG_FUNCTION_ARGS)
 	round = nodes_load_named(&extension,
 							 construct_array(&name, 1, TEXTOID, -1, false, TYPALIGN_INT),
 							 GetCurrentTimestamp(), caller);
-	poll_round(round);
+	round_poll(round);
 	node = &round->nodes[0];
 
 	return_item(result, "session", "outcome", outcome_name(node->outcome), NULL,

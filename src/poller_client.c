@@ -134,7 +134,7 @@ reap_poller(PollerClient *client, bool expected)
 	/* at end-of-file it may be about to become a zombie: give it a moment, so
 	 * that the reason is its own and not our kill */
 	rc = waitpid(client->pid, &status, WNOHANG);
-	for (tries = 0; rc == 0 && !expected && client->end_reason[0] == '\0' && tries < 50; tries++)
+	for (tries = 0; rc == 0 && !expected && client->end_reason[0] == '\0' && tries < 20; tries++)
 	{
 		pg_usleep(1000);
 		rc = waitpid(client->pid, &status, WNOHANG);

@@ -1,13 +1,17 @@
 /*
- * round.c: keeps the answers of a round until they are stored.  No SQL, no
- * arithmetic.
+ * round.c: keeps the answers of a round until they are stored, and waits for
+ * them in a backend.  No SQL, no arithmetic.
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "round.h"
+#include "settings.h"
 
 void
 round_take_result(void *arg, PollerJob *job, const struct job_result *result,
@@ -43,6 +47,33 @@ round_submit(Round *round, PollerClient *client)
 
 	for (i = 0; i < round->count; i++)
 		poller_client_submit(client, &round->nodes[i].job);
+}
+
+void
+round_poll(Round *round)
+{
+	PollerClient *client = poller_client_create(round->context, round_take_result, NULL);
+	TimestampTz deadline = TimestampTzPlusMilliseconds(round->started, setting_round_timeout);
+
+	round_submit(round, client);
+	while (poller_client_pending(client) > 0)
+	{
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+		if (left <= 0)
+		{
+			char		error[128];
+
+			snprintf(error, sizeof(error), "not polled within the round's %d s",
+					 setting_round_timeout / 1000);
+			poller_client_give_up(client, OUTCOME_ROUND_TIMEOUT, error);
+			break;
+		}
+		poller_client_wait(client, left);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	poller_client_stop(client);
 }
 
 void

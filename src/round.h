@@ -63,6 +63,13 @@ extern void round_take_result(void *arg, PollerJob *job, const struct job_result
 /* Hands all nodes to the client. */
 extern void round_submit(Round *round, PollerClient *client);
 
+/*
+ * For a backend: polls all nodes of the round and returns when each has its
+ * answer, at the latest after tribe_power.round_timeout.  Answers a cancel at
+ * once; the poller ends with it.
+ */
+extern void round_poll(Round *round);
+
 /* Ends a round: frees all of it. */
 extern void round_free(Round *round);
 

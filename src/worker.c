@@ -254,8 +254,8 @@ static void
 end_round(Worker *worker, Round *round)
 {
 	ereport(LOG,
-			(errmsg("power collection: %d nodes, %d read, %d failed, %.1f s",
-					round->count, round->read, round->count - round->read,
+			(errmsg("power collection: %d %s, %d read, %d failed, %.1f s",
+					round->count, round->count == 1 ? "node" : "nodes", round->read, round->count - round->read,
 					(GetCurrentTimestamp() - round->started) / 1e6)));
 	worker->rounds = list_delete_ptr(worker->rounds, round);
 	round_free(round);
