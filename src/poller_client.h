@@ -19,11 +19,12 @@ typedef struct PollerClient PollerClient;
 typedef struct PollerJob
 {
 	struct job	job;			/* set by the caller; the strings must outlive it */
-	dlist_node	node;			/* the client's, from here on */
+	bool		alone;			/* set by the caller: in a poller of its own */
+	bool		poller_died;	/* its poller ended while it was under way */
+	dlist_node	node;			/* the rest is the client's */
 	enum session_state state;
-	TimestampTz started;		/* connecting since; 0: not yet */
+	TimestampTz started;		/* under way since; 0: not yet */
 	bool		sent;			/* handed to the poller that runs now */
-	int			deaths;			/* pollers that ended while it was under way */
 } PollerJob;
 
 /*
@@ -64,8 +65,5 @@ extern void poller_client_give_up(PollerClient *client, enum outcome outcome,
  * is ignored. */
 extern void poller_client_cancel(PollerClient *client, PollerJob *job,
 								 enum outcome outcome, const char *error);
-
-/* Process id of the poller, 0 if none runs. */
-extern int	poller_client_pid(const PollerClient *client);
 
 #endif

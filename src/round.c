@@ -41,12 +41,26 @@ round_take_result(void *arg, PollerJob *job, const struct job_result *result,
 }
 
 void
+round_fail(RoundNode *node, enum outcome outcome, const char *error)
+{
+	static struct job_result result;	/* holds a whole report: not for the stack */
+
+	memset(&result, 0, sizeof(result));
+	result.outcome = outcome;
+	result.error = error;
+	result.peer_address = "";
+	result.host_key = "";
+	round_take_result(NULL, &node->job, &result, NULL, 0);
+}
+
+void
 round_submit(Round *round, PollerClient *client)
 {
 	int			i;
 
 	for (i = 0; i < round->count; i++)
-		poller_client_submit(client, &round->nodes[i].job);
+		if (!round->nodes[i].answered)
+			poller_client_submit(client, &round->nodes[i].job);
 }
 
 void

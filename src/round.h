@@ -60,7 +60,10 @@ typedef struct Round
 extern void round_take_result(void *arg, PollerJob *job, const struct job_result *result,
 							  const uint8_t *payload, size_t length);
 
-/* Hands all nodes to the client. */
+/* An answer that no poller gave. */
+extern void round_fail(RoundNode *node, enum outcome outcome, const char *error);
+
+/* Hands all nodes that have no answer yet to the client. */
 extern void round_submit(Round *round, PollerClient *client);
 
 /*

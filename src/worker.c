@@ -31,6 +31,7 @@
 #include "nodes.h"
 #include "settings.h"
 #include "store.h"
+#include "suspects.h"
 #include "transaction.h"
 #include "worker.h"
 
@@ -54,6 +55,7 @@ typedef struct Worker
 	MemoryContext context;		/* lives as long as the worker */
 	MemoryContext scratch;		/* reset at each turn */
 	PollerClient *client;
+	Suspects   *suspects;
 	List	   *rounds;			/* Round *: not yet stored whole */
 	TimestampTz next_slot;		/* of tribe_power.interval */
 	TimestampTz node_due;		/* the earliest next attempt of a node; 0: none */
@@ -142,6 +144,39 @@ leave_out_busy(Worker *worker, Round *round)
 	round->count = kept;
 }
 
+/* Nodes that may have ended a poller are polled alone, or not at all. */
+static void
+judge_suspects(Worker *worker, Round *round)
+{
+	TimestampTz until;
+	int			i;
+
+	for (i = 0; i < round->count; i++)
+	{
+		RoundNode  *node = &round->nodes[i];
+		SuspectVerdict verdict = suspects_judge(worker->suspects, node->name,
+												round->started, &until);
+
+		node->job.alone = verdict == SUSPECT_ALONE;
+		if (verdict == SUSPECT_ASIDE)
+			round_fail(node, OUTCOME_SET_ASIDE,
+					   psprintf("set aside until %s: the poller ended %d times in a row while polling it",
+								timestamptz_to_str(until), SUSPECT_MOST_DEATHS));
+	}
+}
+
+/* The client's callback. */
+static void
+take_result(void *arg, PollerJob *job, const struct job_result *result,
+			const uint8_t *payload, size_t length)
+{
+	Worker	   *worker = arg;
+
+	round_take_result(NULL, job, result, payload, length);
+	suspects_note(worker->suspects, ((RoundNode *) job)->name, job->poller_died,
+				  GetCurrentTimestamp());
+}
+
 static void
 begin_round(Worker *worker, TimestampTz slot)
 {
@@ -171,8 +206,9 @@ begin_round(Worker *worker, TimestampTz slot)
 	previous = MemoryContextSwitchTo(worker->context);
 	worker->rounds = lappend(worker->rounds, round);
 	if (worker->client == NULL)
-		worker->client = poller_client_create(worker->context, round_take_result, NULL);
+		worker->client = poller_client_create(worker->context, take_result, worker);
 	MemoryContextSwitchTo(previous);
+	judge_suspects(worker, round);
 	round_submit(round, worker->client);
 }
 
@@ -474,6 +510,7 @@ tribe_power_worker_main(Datum argument)
 											ALLOCSET_DEFAULT_SIZES);
 	worker->scratch = AllocSetContextCreate(TopMemoryContext, "tribe_power scratch",
 											ALLOCSET_DEFAULT_SIZES);
+	worker->suspects = suspects_create(worker->context);
 	worker->database = MemoryContextStrdup(worker->context, setting_database);
 	worker->interval = setting_interval;
 	worker->next_slot = slot_after(GetCurrentTimestamp(), DT_NOBEGIN);
