@@ -65,6 +65,14 @@ reallocate(void *pointer, size_t count, void **abstract)
 	return block + BLOCK_HEADER;
 }
 
+void *
+transport_allocate(struct transport *transport, size_t count)
+{
+	void	   *abstract = transport;
+
+	return allocate(count, &abstract);
+}
+
 /* --- the socket -------------------------------------------------------------- */
 
 static ssize_t
@@ -202,8 +210,15 @@ transport_begin(struct transport *transport, const char *hostkeys)
 	if (transport->ssh == NULL)
 		return false;
 	libssh2_session_set_blocking(transport->ssh, 0);
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+	libssh2_session_callback_set2(transport->ssh, LIBSSH2_CALLBACK_RECV,
+								  (libssh2_cb_generic *) receive_callback);
+	libssh2_session_callback_set2(transport->ssh, LIBSSH2_CALLBACK_SEND,
+								  (libssh2_cb_generic *) send_callback);
+#else
 	libssh2_session_callback_set(transport->ssh, LIBSSH2_CALLBACK_RECV, (void *) receive_callback);
 	libssh2_session_callback_set(transport->ssh, LIBSSH2_CALLBACK_SEND, (void *) send_callback);
+#endif
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
 		if (libssh2_session_method_pref(transport->ssh, methods[i].method, methods[i].names) != 0)
 			return false;

@@ -57,6 +57,9 @@ void		transport_init(struct transport *transport, void *owner);
  */
 bool		transport_begin(struct transport *transport, const char *hostkeys);
 
+/* Memory that libssh2 may free; NULL when it has had its share. */
+void	   *transport_allocate(struct transport *transport, size_t count);
+
 /* To be called before each drive. */
 void		transport_refill(struct transport *transport);
 

@@ -1,0 +1,39 @@
+/*
+ * main.c: the poller program.
+ *
+ * With a socket as its standard input and no argument it serves the database
+ * process that started it; else it is run by hand.  Either way it first takes
+ * from itself what it will not need.
+ */
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "hand.h"
+#include "limits.h"
+#include "pipe.h"
+
+static int
+socket_domain(int fd)
+{
+	int			domain;
+	socklen_t	length = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 ? domain : AF_UNSPEC;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct hand_user user = {{0}, {0}};
+
+	if (argc > 1)
+		hand_user_init(&user);
+	limits_at_start();
+	if (argc == 1 && socket_domain(STDIN_FILENO) == AF_UNIX)
+	{
+		limits_of_child();
+		return pipe_serve(STDIN_FILENO);
+	}
+	return hand_main(argc, argv, &user);
+}

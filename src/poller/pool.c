@@ -1,0 +1,330 @@
+/*
+ * pool.c: the queue, the sessions under way, and the kept ones (pool.h).
+ */
+#include "pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ssh.h"
+
+/* A job that waits: first for its delay, then for its turn. */
+struct waiting
+{
+	struct pool *pool;
+	struct job *job;
+	struct timer delay;
+	struct waiting *next,
+			   *previous;
+};
+
+struct pool
+{
+	struct loop *loop;
+	struct poller_settings settings;
+	struct pool_events events;
+	struct engine engine;
+
+	struct waiting *delayed;	/* in no order: their timers know */
+	struct waiting *queue;		/* the first in line */
+	struct waiting **queue_end;
+	size_t		waiting_count;
+
+	struct session_link active; /* heads of rings */
+	struct session_link kept;	/* the least recently used first */
+	size_t		active_count;
+	size_t		kept_count;
+	bool		filling;
+};
+
+/* --- rings of sessions ------------------------------------------------------- */
+
+static void
+link_init(struct session_link *head)
+{
+	head->next = head->previous = head;
+}
+
+static void
+link_remove(struct session_link *link)
+{
+	link->previous->next = link->next;
+	link->next->previous = link->previous;
+}
+
+static void
+link_append(struct session_link *head, struct session_link *link)
+{
+	link->previous = head->previous;
+	link->next = head;
+	head->previous->next = link;
+	head->previous = link;
+}
+
+static void
+drop_kept(struct pool *pool, struct session *session)
+{
+	link_remove(session_link(session));
+	pool->kept_count--;
+	session_free(session);
+}
+
+/* --- what sessions report ---------------------------------------------------- */
+
+static void fill(struct pool *pool);
+
+static void
+job_state(struct engine *engine, uint64_t id, enum session_state state)
+{
+	struct pool *pool = engine->owner;
+
+	pool->events.state(pool->events.arg, id, state);
+}
+
+static void
+job_ended(struct engine *engine, struct session *session, const struct job_result *result,
+		  bool can_keep)
+{
+	struct pool *pool = engine->owner;
+
+	pool->events.result(pool->events.arg, result);
+	link_remove(session_link(session));
+	pool->active_count--;
+	if (can_keep && pool->settings.max_kept_sessions > 0)
+	{
+		if (pool->kept_count >= pool->settings.max_kept_sessions)
+			drop_kept(pool, session_of_link(pool->kept.next));
+		link_append(&pool->kept, session_link(session));
+		pool->kept_count++;
+		session_keep(session);
+	}
+	else
+		session_free(session);
+	fill(pool);
+}
+
+static void
+kept_lost(struct engine *engine, struct session *session)
+{
+	drop_kept(engine->owner, session);
+}
+
+/* --- jobs -------------------------------------------------------------------- */
+
+static void
+enqueue(struct pool *pool, struct waiting *waiting)
+{
+	waiting->next = NULL;
+	*pool->queue_end = waiting;
+	pool->queue_end = &waiting->next;
+}
+
+/* The result of a job for which there was no memory. */
+static void
+refuse(struct pool *pool, const struct job *job)
+{
+	struct job_result *result = &pool->engine.result;
+
+	result->id = job->id;
+	result->outcome = OUTCOME_INTERNAL;
+	result->state = SESSION_QUEUED;
+	result->elapsed_ms = 0;
+	result->bytes_received = 0;
+	result->error = "out of memory for a job";
+	result->peer_address = "";
+	result->host_key = "";
+	result->has_report = false;
+	pool->events.result(pool->events.arg, result);
+}
+
+static struct session *
+find_kept(struct pool *pool, const struct job *job)
+{
+	for (struct session_link *link = pool->kept.next, *next; link != &pool->kept; link = next)
+	{
+		struct session *session = session_of_link(link);
+
+		next = link->next;
+		if (session_serves(session, job))
+			return session;
+	}
+	return NULL;
+}
+
+/* Lets a job begin; it takes the job over. */
+static void
+begin(struct pool *pool, struct job *job)
+{
+	struct session *session = find_kept(pool, job);
+	bool		kept = session != NULL;
+
+	if (kept)
+	{
+		link_remove(session_link(session));
+		pool->kept_count--;
+	}
+	else
+	{
+		session = session_create(&pool->engine, job);
+		if (session == NULL)
+		{
+			refuse(pool, job);
+			free(job);
+			return;
+		}
+	}
+	link_append(&pool->active, session_link(session));
+	pool->active_count++;
+	if (kept)
+		session_reuse(session, job);
+	else
+		session_start(session);
+}
+
+/* Lets as many jobs begin as may. */
+static void
+fill(struct pool *pool)
+{
+	/* a job that ends at once calls this again, from within the loop below */
+	if (pool->filling)
+		return;
+	pool->filling = true;
+	while (pool->queue != NULL && pool->active_count < pool->settings.max_connections)
+	{
+		struct waiting *waiting = pool->queue;
+		struct job *job = waiting->job;
+
+		pool->queue = waiting->next;
+		if (pool->queue == NULL)
+			pool->queue_end = &pool->queue;
+		pool->waiting_count--;
+		free(waiting);
+		begin(pool, job);
+	}
+	pool->filling = false;
+}
+
+static void
+delay_over(struct timer *timer)
+{
+	struct waiting *waiting = timer->owner;
+	struct pool *pool = waiting->pool;
+
+	if (waiting->previous != NULL)
+		waiting->previous->next = waiting->next;
+	else
+		pool->delayed = waiting->next;
+	if (waiting->next != NULL)
+		waiting->next->previous = waiting->previous;
+	enqueue(pool, waiting);
+	fill(pool);
+}
+
+void
+pool_submit(struct pool *pool, const struct job *job)
+{
+	struct waiting *waiting = calloc(1, sizeof(*waiting));
+
+	if (waiting == NULL || (waiting->job = job_copy(job)) == NULL)
+	{
+		free(waiting);
+		refuse(pool, job);
+		return;
+	}
+	waiting->pool = pool;
+	waiting->delay.expired = delay_over;
+	waiting->delay.owner = waiting;
+	pool->waiting_count++;
+	if (job->start_delay_ms > 0 &&
+		loop_set_timer(pool->loop, &waiting->delay,
+					   loop_now() + (int64_t) job->start_delay_ms * 1000))
+	{
+		waiting->next = pool->delayed;
+		if (waiting->next != NULL)
+			waiting->next->previous = waiting;
+		pool->delayed = waiting;
+		return;
+	}
+	enqueue(pool, waiting);
+	fill(pool);
+}
+
+size_t
+pool_pending(const struct pool *pool)
+{
+	return pool->waiting_count + pool->active_count;
+}
+
+size_t
+pool_kept(const struct pool *pool)
+{
+	return pool->kept_count;
+}
+
+/* --- beginning and end ------------------------------------------------------- */
+
+struct pool *
+pool_create(struct loop *loop, const struct poller_settings *settings,
+			const struct pool_events *events)
+{
+	struct pool *pool = calloc(1, sizeof(*pool));
+
+	if (pool == NULL)
+		return NULL;
+	pool->loop = loop;
+	pool->settings = *settings;
+	pool->events = *events;
+	pool->queue_end = &pool->queue;
+	link_init(&pool->active);
+	link_init(&pool->kept);
+	pool->engine.loop = loop;
+	pool->engine.owner = pool;
+	pool->engine.job_state = job_state;
+	pool->engine.job_ended = job_ended;
+	pool->engine.kept_lost = kept_lost;
+	pool->engine.resolver = resolver_create(loop);
+	if (pool->engine.resolver == NULL || libssh2_init(0) != 0)
+	{
+		resolver_free(pool->engine.resolver);
+		free(pool);
+		return NULL;
+	}
+	return pool;
+}
+
+static void
+free_waiting(struct pool *pool, struct waiting *waiting)
+{
+	while (waiting != NULL)
+	{
+		struct waiting *next = waiting->next;
+
+		loop_clear_timer(pool->loop, &waiting->delay);
+		free(waiting->job);
+		free(waiting);
+		waiting = next;
+	}
+}
+
+void
+pool_free(struct pool *pool)
+{
+	if (pool == NULL)
+		return;
+	free_waiting(pool, pool->delayed);
+	free_waiting(pool, pool->queue);
+	while (pool->active.next != &pool->active)
+	{
+		struct session *session = session_of_link(pool->active.next);
+
+		link_remove(session_link(session));
+		session_free(session);
+	}
+	while (pool->kept.next != &pool->kept)
+		drop_kept(pool, session_of_link(pool->kept.next));
+	resolver_free(pool->engine.resolver);
+	key_ring_clear(&pool->engine.keys);
+	known_hosts_ring_clear(&pool->engine.known_hosts);
+	libssh2_exit();
+	free(pool);
+}

@@ -1,0 +1,511 @@
+/*
+ * ssh.c: the life of a session: its states in order, its deadlines, its end,
+ * and its keeping for the next round (ssh.h).
+ *
+ * Each state has a step function (ssh_connect.c, ssh_command.c) that goes as
+ * far as it can without waiting.  Whatever ends a session is reported as the
+ * very last thing that is done with it, since the one who hears of it may free
+ * it.
+ */
+#include "ssh_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "../common/text.h"
+
+static void session_failed(struct session *session);
+static void drive_kept(struct session *session);
+
+/* --- states and deadlines ---------------------------------------------------- */
+
+void
+session_arm_timer(struct session *session)
+{
+	int64_t		due = session->state_due;
+
+	if (session->node_due < due)
+		due = session->node_due;
+	if (session->state == SESSION_CONNECT && session->address_due < due)
+		due = session->address_due;
+	if (due == INT64_MAX)
+		loop_clear_timer(session->engine->loop, &session->timer);
+	else
+		loop_set_timer(session->engine->loop, &session->timer, due);
+}
+
+static int64_t
+in_milliseconds(uint32_t milliseconds)
+{
+	return loop_now() + (int64_t) milliseconds * 1000;
+}
+
+void
+session_enter(struct session *session, enum session_state state)
+{
+	const struct job *job = session->job;
+
+	session->state = state;
+	session->state_due = INT64_MAX;
+	session->address_due = INT64_MAX;
+	if (state == SESSION_RESOLVE || state == SESSION_CONNECT || state == SESSION_HANDSHAKE)
+		session->state_due = in_milliseconds(job->connect_timeout_ms);
+	else if (session->reused && (state == SESSION_OPEN || state == SESSION_EXEC))
+	{
+		/*
+		 * A kept connection may have died without a word.  Its first answer
+		 * is waited for only so long that a new one still has its time.
+		 */
+		uint32_t	third = job->node_timeout_ms / 3;
+
+		session->state_due = in_milliseconds(third < job->connect_timeout_ms ?
+											 third : job->connect_timeout_ms);
+	}
+	session_arm_timer(session);
+	if (!session->kept && state >= SESSION_CONNECT)
+		session->engine->job_state(session->engine, job->id, state);
+}
+
+/* A call of libssh2 gave code: whether to wait for more or to fail. */
+enum progress
+session_wait_or_fail(struct session *session, int code)
+{
+	session->unfinished = code == LIBSSH2_ERROR_EAGAIN;
+	if (session->unfinished)
+		return WAIT;
+	session_describe_failure(session, code);
+	return FAILED;
+}
+
+static enum progress
+step(struct session *session)
+{
+	switch (session->state)
+	{
+		case SESSION_RESOLVE:
+			return session_step_resolve(session);
+		case SESSION_CONNECT:
+			return session_step_connect(session);
+		case SESSION_HANDSHAKE:
+			return session_step_handshake(session);
+		case SESSION_HOST_KEY:
+			return session_step_host_key(session);
+		case SESSION_AUTH:
+			return session_step_auth(session);
+		case SESSION_OPEN:
+			return session_step_open(session);
+		case SESSION_EXEC:
+			return session_step_exec(session);
+		case SESSION_WRITE:
+			return session_step_write(session);
+		case SESSION_READ:
+			return session_step_read(session);
+		case SESSION_CLOSE:
+			return session_step_close(session);
+		case SESSION_QUEUED:
+		case SESSION_DONE:
+		case SESSION_STATE_COUNT:
+			break;
+	}
+	session_fault(session, OUTCOME_INTERNAL, "a session is in no state");
+	return FAILED;
+}
+
+/* Waits for what libssh2 waits for. */
+static bool
+watch_socket(struct session *session)
+{
+	struct transport *transport = &session->transport;
+	uint32_t	events = EPOLLIN;
+
+	if (transport->fd < 0)
+		return true;
+	if (session->state == SESSION_CONNECT)
+		events = EPOLLOUT;
+	else if ((libssh2_session_block_directions(transport->ssh) &
+			  LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0)
+		events |= EPOLLOUT;
+	return loop_watch(session->engine->loop, &session->watch, transport->fd, events);
+}
+
+/* --- the end of a job -------------------------------------------------------- */
+
+static void
+report(struct session *session, enum outcome outcome)
+{
+	struct engine *engine = session->engine;
+	struct job_result *result = &engine->result;
+	const struct job *job = session->job;
+	size_t		length = 0;
+	int			type;
+	const char *blob;
+	char		raw[sizeof(engine->error)];
+
+	if (outcome == OUTCOME_READ)
+	{
+		engine->error[0] = '\0';
+		session->state = SESSION_DONE;
+		session->courtesy = true;
+	}
+	else
+	{
+		/* paths and names in it came from elsewhere */
+		memcpy(raw, engine->error, sizeof(raw));
+		text_clean(engine->error, sizeof(engine->error), raw, strlen(raw));
+	}
+	engine->host_key[0] = '\0';
+	if (session->key_shown &&
+		(blob = libssh2_session_hostkey(session->transport.ssh, &length, &type)) != NULL)
+		hostkey_line((const uint8_t *) blob, length, engine->host_key, sizeof(engine->host_key));
+
+	loop_clear_timer(engine->loop, &session->timer);
+	result->id = job->id;
+	result->outcome = outcome;
+	result->state = session->state;
+	result->elapsed_ms = (uint32_t) ((loop_now() - session->started + 500) / 1000);
+	result->bytes_received = (uint32_t) (session->transport.received - session->received_before);
+	result->error = engine->error;
+	result->peer_address = session->peer;
+	result->host_key = engine->host_key;
+	result->has_report = outcome == OUTCOME_READ && job->kind == JOB_PROBE;
+	engine->job_ended(engine, session, result,
+					  result->has_report && job->keep_session && !session->transport.peer_closed);
+}
+
+static int
+repeat_call(void *owner)
+{
+	struct session *session = owner;
+	char		scratch[256];
+
+	switch (session->state)
+	{
+		case SESSION_HANDSHAKE:
+			return libssh2_session_handshake(session->transport.ssh, session->transport.fd);
+		case SESSION_AUTH:
+			return session_call_userauth(session);
+		case SESSION_OPEN:
+			return session->transport.channel == NULL ? session_call_open(session) : 0;
+		case SESSION_EXEC:
+			return session_call_exec(session);
+		case SESSION_WRITE:
+			return (int) session_call_write(session);
+		case SESSION_READ:
+			return (int) libssh2_channel_read(session->transport.channel, scratch, sizeof(scratch));
+		case SESSION_CLOSE:
+			return libssh2_channel_wait_closed(session->transport.channel);
+		default:
+			return 0;
+	}
+}
+
+static void
+disconnect(struct session *session)
+{
+	if (session->lookup != NULL)
+		resolve_cancel(session->lookup);
+	session->lookup = NULL;
+	loop_unwatch(session->engine->loop, &session->watch);
+	transport_end(&session->transport, session->unfinished ? repeat_call : NULL,
+				  session->courtesy);
+	session->unfinished = false;
+	session->courtesy = false;
+	session->key_shown = false;
+}
+
+/* Sets everything to the beginning of a connection. */
+static void
+connect_anew(struct session *session)
+{
+	transport_init(&session->transport, session);
+	session->received_before = 0;
+	session->reused = false;
+	session->looked_up = false;
+	session->lookup_error = NULL;
+	session->complaint_length = 0;
+	session->complaint_whole = false;
+	session->peer[0] = '\0';
+	session_enter(session, SESSION_RESOLVE);
+	session_drive(session);
+}
+
+static void
+session_failed(struct session *session)
+{
+	/*
+	 * A kept connection that turns out dead is no failure of the node: within
+	 * the same job and its time, a new one is made.
+	 */
+	if (session->reused && session->output_length == 0 && loop_now() < session->node_due)
+	{
+		disconnect(session);
+		connect_anew(session);
+		return;
+	}
+	report(session, session->outcome);
+}
+
+void
+session_drive(struct session *session)
+{
+	enum progress progress;
+
+	session->driving = true;
+	transport_refill(&session->transport);
+	do
+		progress = step(session);
+	while (progress == GO_ON);
+	session->driving = false;
+
+	if (progress == WAIT && !watch_socket(session))
+	{
+		session_fault(session, OUTCOME_INTERNAL, "cannot watch a connection");
+		progress = FAILED;
+	}
+	if (progress == FAILED)
+		session_failed(session);
+	else if (progress == FINISHED)
+		report(session, OUTCOME_READ);
+}
+
+static void
+socket_ready(struct watch *watch, uint32_t events)
+{
+	struct session *session = watch->owner;
+
+	if (session->kept)
+		drive_kept(session);
+	else
+		session_drive(session);
+}
+
+static void
+timer_expired(struct timer *timer)
+{
+	struct session *session = timer->owner;
+	int64_t		now = loop_now();
+
+	if (session->kept)
+		session->engine->kept_lost(session->engine, session);
+	else if (session->state == SESSION_CONNECT && now < session->state_due &&
+			 now < session->node_due)
+	{
+		/* this address has had its share of the time */
+		session_forget_socket(session);
+		session->address++;
+		session_drive(session);
+	}
+	else
+	{
+		session_describe_timeout(session);
+		session_failed(session);
+	}
+}
+
+/* --- kept sessions ----------------------------------------------------------- */
+
+/* Opens the channel ahead, then only listens for the connection's end. */
+static void
+drive_kept(struct session *session)
+{
+	struct transport *transport = &session->transport;
+	char		scratch[256];
+	ssize_t		count;
+
+	transport_refill(transport);
+	if (session->state == SESSION_OPEN)
+	{
+		enum progress progress = session_step_open(session);
+
+		if (progress == FAILED || !watch_socket(session))
+		{
+			session->engine->kept_lost(session->engine, session);
+			return;
+		}
+		if (progress == WAIT)
+			return;
+		session->state = SESSION_DONE;
+	}
+
+	/*
+	 * Nothing is expected, but the server may ask whether we are alive, and
+	 * reading answers.  Data, or an end, means that it is of no more use.
+	 */
+	count = libssh2_channel_read(transport->channel, scratch, sizeof(scratch));
+	if (count != LIBSSH2_ERROR_EAGAIN || !watch_socket(session))
+		session->engine->kept_lost(session->engine, session);
+}
+
+void
+session_keep(struct session *session)
+{
+	free(session->output);
+	session->output = NULL;
+	session->output_length = session->output_capacity = 0;
+	session->kept = true;
+	session->transport.limit = session->transport.received + TRANSPORT_JOB_BYTES;
+	session->node_due = in_milliseconds(session->job->connect_timeout_ms);
+	session_enter(session, SESSION_OPEN);
+	drive_kept(session);
+}
+
+bool
+session_serves(struct session *session, const struct job *job)
+{
+	struct engine *engine = session->engine;
+	const struct job *last = session->job;
+	struct identity *identity;
+	bool		same;
+
+	if (job->kind != JOB_PROBE || job->port != last->port ||
+		job->host_key_policy != last->host_key_policy ||
+		strcmp(job->address, last->address) != 0 || strcmp(job->user, last->user) != 0 ||
+		strcmp(job->node_name, last->node_name) != 0 ||
+		strcmp(job->identity_file, last->identity_file) != 0)
+		return false;
+
+	/* a changed key file or known_hosts counts at once */
+	if (key_ring_get(&engine->keys, job->identity_file, &identity,
+					 engine->error, sizeof(engine->error)) != OUTCOME_READ)
+		return false;
+	same = identity == session->identity;
+	key_release(identity);
+	return same &&
+		hostkey_pins_of_job(&engine->known_hosts, job, engine->pins, engine->error,
+							sizeof(engine->error)) == OUTCOME_READ &&
+		strcmp(engine->pins, session->pins) == 0;
+}
+
+void
+session_reuse(struct session *session, struct job *job)
+{
+	bool		opening = session->state == SESSION_OPEN;
+
+	free(session->job);
+	session->job = job;
+	session->kept = false;
+	session->reused = true;
+	session->courtesy = false;
+	session->complaint_length = 0;
+	session->complaint_whole = false;
+	session->received_before = session->transport.received;
+	session->transport.limit = session->transport.received + TRANSPORT_JOB_BYTES;
+	session->started = loop_now();
+	session->node_due = in_milliseconds(job->node_timeout_ms);
+	session_enter(session, opening ? SESSION_OPEN : SESSION_EXEC);
+	session_drive(session);
+}
+
+/* --- beginning and end ------------------------------------------------------- */
+
+struct job *
+job_copy(const struct job *job)
+{
+	const char *const *from[] = {
+		&job->node_name, &job->address, &job->user, &job->identity_file,
+		&job->known_hosts_file, &job->host_key
+	};
+	size_t		size = sizeof(struct job);
+	struct job *copy;
+	const char **to[6];
+	char	   *place;
+
+	for (int i = 0; i < 6; i++)
+		size += strlen(*from[i]) + 1;
+	copy = malloc(size);
+	if (copy == NULL)
+		return NULL;
+	*copy = *job;
+	to[0] = &copy->node_name;
+	to[1] = &copy->address;
+	to[2] = &copy->user;
+	to[3] = &copy->identity_file;
+	to[4] = &copy->known_hosts_file;
+	to[5] = &copy->host_key;
+	place = (char *) (copy + 1);
+	for (int i = 0; i < 6; i++)
+	{
+		size_t		length = strlen(*from[i]) + 1;
+
+		memcpy(place, *from[i], length);
+		*to[i] = place;
+		place += length;
+	}
+	return copy;
+}
+
+struct session *
+session_create(struct engine *engine, struct job *job)
+{
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (session == NULL)
+		return NULL;
+	session->engine = engine;
+	session->job = job;
+	session->watch.fd = -1;
+	session->watch.ready = socket_ready;
+	session->watch.owner = session;
+	session->timer.expired = timer_expired;
+	session->timer.owner = session;
+	transport_init(&session->transport, session);
+	return session;
+}
+
+void
+session_start(struct session *session)
+{
+	struct engine *engine = session->engine;
+	const struct job *job = session->job;
+
+	session->started = loop_now();
+	session->node_due = in_milliseconds(job->node_timeout_ms);
+	session->state = SESSION_RESOLVE;
+
+	/* what is wrong at the hub is told before anybody is connected to */
+	session->outcome = OUTCOME_READ;
+	if (job->kind == JOB_PROBE)
+		session->outcome = key_ring_get(&engine->keys, job->identity_file, &session->identity,
+										engine->error, sizeof(engine->error));
+	if (session->outcome == OUTCOME_READ)
+		session->outcome = hostkey_pins_of_job(&engine->known_hosts, job, engine->pins,
+											   engine->error, sizeof(engine->error));
+	if (session->outcome == OUTCOME_READ)
+	{
+		session->pins = strdup(engine->pins);
+		if (session->pins == NULL)
+			session_fault(session, OUTCOME_INTERNAL, "out of memory for a session");
+	}
+	if (session->outcome != OUTCOME_READ)
+	{
+		report(session, session->outcome);
+		return;
+	}
+	session_enter(session, SESSION_RESOLVE);
+	session_drive(session);
+}
+
+void
+session_free(struct session *session)
+{
+	loop_clear_timer(session->engine->loop, &session->timer);
+	disconnect(session);
+	key_release(session->identity);
+	free(session->pins);
+	free(session->output);
+	free(session->job);
+	free(session);
+}
+
+struct session_link *
+session_link(struct session *session)
+{
+	return &session->link;
+}
+
+struct session *
+session_of_link(struct session_link *link)
+{
+	return (struct session *) ((char *) link - offsetof(struct session, link));
+}
