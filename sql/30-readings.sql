@@ -71,6 +71,7 @@ CREATE TABLE tribe_power_node_status (
 
 COMMENT ON TABLE tribe_power_node_status IS
 'How each node''s polls go. Written by the worker and tribe_power_collect(); its row lock keeps two of them from counting the same energy.';
+COMMENT ON COLUMN tribe_power_node_status.node_name IS 'The node, as registered.';
 COMMENT ON COLUMN tribe_power_node_status.last_attempt IS 'When the last poll ended; NULL: never polled.';
 COMMENT ON COLUMN tribe_power_node_status.last_success IS 'When the last good poll ended; NULL: never.';
 COMMENT ON COLUMN tribe_power_node_status.last_outcome IS 'read, or why the last poll gave no report.';

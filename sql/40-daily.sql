@@ -27,6 +27,8 @@ CREATE TABLE tribe_power_daily (
 
 COMMENT ON TABLE tribe_power_daily IS
 'One row a node and day, written by tribe_power_aggregate(). The day is [00:00, 24:00) in tribe_power_timezone(): 23 or 25 h when clocks change.';
+COMMENT ON COLUMN tribe_power_daily.node_name IS 'The node, as registered.';
+COMMENT ON COLUMN tribe_power_daily.date IS 'The day, in tribe_power_timezone().';
 COMMENT ON COLUMN tribe_power_daily.avg_cpu_power IS 'W, weighted by the time that each reading covers.';
 COMMENT ON COLUMN tribe_power_daily.max_cpu_power IS 'W, the highest reading.';
 COMMENT ON COLUMN tribe_power_daily.avg_gpu_power IS 'W, weighted by the time that each reading covers.';
@@ -58,7 +60,7 @@ DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
     day_start CONSTANT timestamptz := day::timestamp AT TIME ZONE zone;
     day_end CONSTANT timestamptz := (day + 1)::timestamp AT TIME ZONE zone;
-    day_length CONSTANT double precision := extract(epoch FROM day_end - day_start);
+    day_length double precision;
     written integer;
 BEGIN
     IF day IS NULL OR NOT isfinite(day) THEN
@@ -66,6 +68,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'tribe_power_aggregate() without a day takes yesterday.';
     END IF;
+    day_length := extract(epoch FROM day_end - day_start);
 
     INSERT INTO @extschema@.tribe_power_daily AS d (
         node_name, date, avg_cpu_power, max_cpu_power, avg_gpu_power, max_gpu_power,
