@@ -1,5 +1,5 @@
 # The tests that need no PostgreSQL: one cmocka program per test/unit/test_*.c,
-# linked with build/libtribe_power.a.  UNIT_BUILD and POLLER_CFLAGS choose the
+# linked with build/libtribe_power.a.  BUILD and POLLER_CFLAGS choose the
 # sanitizer build (see ./check).
 
 UNIT_TESTS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard test/unit/test_*.c)))
@@ -27,4 +27,9 @@ $(BUILD)/unit/%: test/unit/%.c $(BUILD)/unit/libhelpers.a $(BUILD)/libtribe_powe
 unit: $(UNIT_TESTS)
 	@set -e; for t in $(UNIT_TESTS); do echo "# $$t"; $$t; done
 
-.PHONY: unit
+# for ./check, which runs them itself
+unit-programs: $(UNIT_TESTS)
+unit-list:
+	@echo $(UNIT_TESTS)
+
+.PHONY: unit unit-programs unit-list
