@@ -10,13 +10,18 @@
  * counter shows what has flowed up to that very moment, so that a reading can
  * be compared with the truth.  Commands change the machine while it runs.
  * Everything it serves is made up; it touches nothing of the real machine.
+ *
+ * The kernel is asked as little as can be, since a reader of the real /sys does
+ * not wait for another process either.  Under sys/ each look-up of a file that
+ * changes makes an inode of its own: a snapshot, which the kernel may then cache
+ * while a shell reads it byte by byte, and which two readers cannot mix up.
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 31
 #define _FILE_OFFSET_BITS 64
 #include <errno.h>
 #include <fcntl.h>
-#include <fuse.h>
+#include <fuse_lowlevel.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pthread.h>
@@ -34,71 +39,180 @@
 
 #include "machine.h"
 
-struct open_file
+/* What a file said at one moment. */
+struct snapshot
 {
 	struct entry *entry;
 	char	   *content;
 	size_t		length;
+	uint64_t	lookups;		/* of which the kernel knows */
 };
+
+#define KEEP 3600.0				/* seconds; commands say what changed */
+
+/* Inode numbers: 1 is the root, 2... the entries, all above are snapshots. */
+#define FIRST_INODE 2
 
 /* Over the machine. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* --- the file system ------------------------------------------------------------ */
-
-static int
-hw_getattr(const char *path, struct stat *st, struct fuse_file_info *fi)
+static bool
+is_snapshot(fuse_ino_t ino)
 {
-	struct entry *e;
-	int			result = 0;
+	return ino >= FIRST_INODE + (fuse_ino_t) MAX_ENTRIES;
+}
+
+static struct entry *
+entry_of(fuse_ino_t ino)
+{
+	return is_snapshot(ino) ? ((struct snapshot *) ino)->entry : &entries[ino - FIRST_INODE];
+}
+
+static fuse_ino_t
+inode_of(const struct entry *e)
+{
+	return FIRST_INODE + (e - entries);
+}
+
+/* sys/ is reached by its paths, while files bound over others have one inode. */
+static bool
+has_snapshots(const struct entry *e)
+{
+	return S_ISREG(e->mode) && strncmp(e->path, "sys/", 4) == 0 &&
+		(strstr(e->text, "@{") || e->fault || e->delay > 0);
+}
+
+static bool
+is_constant(const struct entry *e)
+{
+	return S_ISREG(e->mode) && strncmp(e->path, "sys/", 4) == 0 && !has_snapshots(e);
+}
+
+static struct snapshot *
+take_snapshot(struct entry *e)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		abort();
+	s->entry = e;
+	s->content = machine_content(e, &s->length);
+	return s;
+}
+
+static void
+fill_stat(fuse_ino_t ino, struct stat *st)
+{
+	struct entry *e = ino == FUSE_ROOT_ID ? NULL : entry_of(ino);
 
 	memset(st, 0, sizeof(*st));
-	pthread_mutex_lock(&lock);
-	e = machine_find(path + 1);
-	if (path[1] == '\0')
-	{
-		st->st_mode = S_IFDIR | 0755;
-		st->st_nlink = 2;
-	}
-	else if (e == NULL || machine_hides(e->path))
-		result = -ENOENT;
-	else
-	{
-		st->st_mode = e->mode;
-		st->st_nlink = S_ISDIR(e->mode) ? 2 : 1;
-		st->st_size = S_ISREG(e->mode) ? 4096 : S_ISLNK(e->mode) ? strlen(e->text) : 0;
-		st->st_mtime = time(NULL) - (time_t) machine_age(e);
-	}
-	pthread_mutex_unlock(&lock);
-	return result;
+	st->st_ino = ino;
+	st->st_mode = e ? e->mode : S_IFDIR | 0755;
+	st->st_nlink = S_ISDIR(st->st_mode) ? 2 : 1;
+	if (e == NULL)
+		return;
+	if (S_ISLNK(e->mode) || is_constant(e))
+		st->st_size = strlen(e->text);
+	else if (is_snapshot(ino))
+		st->st_size = ((struct snapshot *) ino)->length;
+	else if (S_ISREG(e->mode))
+		st->st_size = 4096;
+	st->st_mtime = time(NULL) - (time_t) machine_age(e);
 }
 
-static int
-hw_readlink(const char *path, char *buffer, size_t size)
+/* --- the file system -------------------------------------------------------------- */
+
+static void
+hw_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	struct fuse_entry_param p = {0};
 	struct entry *e;
+	char		path[PATH_MAX];
 
 	pthread_mutex_lock(&lock);
-	e = machine_find(path + 1);
-	if (e && S_ISLNK(e->mode))
-		snprintf(buffer, size, "%s", e->text);
+	if (parent == FUSE_ROOT_ID)
+		snprintf(path, sizeof(path), "%s", name);
+	else
+		snprintf(path, sizeof(path), "%s/%s", entry_of(parent)->path, name);
+	e = machine_find(path);
+	if (e && !machine_hides(e->path))
+	{
+		p.ino = inode_of(e);
+		p.attr_timeout = is_constant(e) || !S_ISREG(e->mode) ? KEEP : 0;
+		p.entry_timeout = KEEP;
+		if (has_snapshots(e))
+		{
+			struct snapshot *s = take_snapshot(e);
+
+			s->lookups = 1;
+			p.ino = (fuse_ino_t) s;
+			p.attr_timeout = KEEP;
+			p.entry_timeout = 0;
+		}
+		fill_stat(p.ino, &p.attr);
+	}
 	pthread_mutex_unlock(&lock);
-	return e && S_ISLNK(e->mode) ? 0 : -EINVAL;
+	if (p.ino)
+		fuse_reply_entry(req, &p);
+	else
+		fuse_reply_err(req, ENOENT);
 }
 
-static int
-hw_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offset,
-		   struct fuse_file_info *fi, enum fuse_readdir_flags flags)
+static void
+hw_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
-	const char *dir = path + 1;
-	size_t		n = strlen(dir);
+	if (is_snapshot(ino))
+	{
+		struct snapshot *s = (struct snapshot *) ino;
+		bool		gone;
 
-	fill(buffer, ".", NULL, 0, 0);
-	fill(buffer, "..", NULL, 0, 0);
+		pthread_mutex_lock(&lock);
+		s->lookups -= count;
+		gone = s->lookups == 0;
+		pthread_mutex_unlock(&lock);
+		if (gone)
+		{
+			free(s->content);
+			free(s);
+		}
+	}
+	fuse_reply_none(req);
+}
+
+static void
+hw_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
 	pthread_mutex_lock(&lock);
-	for (int i = 0; i < n_entries; i++)
+	fill_stat(ino, &st);
+	pthread_mutex_unlock(&lock);
+	fuse_reply_attr(req, &st, is_snapshot(ino) ? KEEP : 0);
+}
+
+static void
+hw_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	fuse_reply_readlink(req, entry_of(ino)->text);
+}
+
+static void
+hw_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		   struct fuse_file_info *fi)
+{
+	const char *dir = ino == FUSE_ROOT_ID ? "" : entry_of(ino)->path;
+	size_t		n = strlen(dir);
+	char	   *buffer = malloc(size);
+	size_t		used = 0;
+
+	if (buffer == NULL)
+		abort();
+	pthread_mutex_lock(&lock);
+	for (int i = offset; i < n_entries; i++)
 	{
 		const char *rest = entries[i].path;
+		struct stat st = {.st_ino = FIRST_INODE + i, .st_mode = entries[i].mode};
+		size_t		length;
 
 		if (n > 0)
 		{
@@ -106,113 +220,140 @@ hw_readdir(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offset,
 				continue;
 			rest += n + 1;
 		}
-		if (strchr(rest, '/') == NULL && !machine_hides(entries[i].path))
-			fill(buffer, rest, NULL, 0, 0);
+		if (strchr(rest, '/') || machine_hides(entries[i].path))
+			continue;
+		length = fuse_add_direntry(req, buffer + used, size - used, rest, &st, i + 1);
+		if (length > size - used)
+			break;
+		used += length;
 	}
 	pthread_mutex_unlock(&lock);
-	return 0;
+	fuse_reply_buf(req, buffer, used);
+	free(buffer);
 }
 
-static int
-hw_open(const char *path, struct fuse_file_info *fi)
+static void
+hw_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct open_file *file;
-	struct entry *e;
-	int			fault = ENOENT;
+	struct entry *e = entry_of(ino);
+	int			fault;
 
-	if ((fi->flags & O_ACCMODE) != O_RDONLY)
-		return -EACCES;
 	pthread_mutex_lock(&lock);
-	e = machine_find(path + 1);
-	if (e && S_ISREG(e->mode) && !machine_hides(e->path))
-		fault = e->fault == EACCES ? EACCES : 0;
+	fault = (fi->flags & O_ACCMODE) != O_RDONLY ? EACCES :
+		e->fault == EACCES ? EACCES : 0;
+	if (fault == 0 && is_constant(e))
+		fi->keep_cache = 1;
+	else if (fault == 0 && !is_snapshot(ino))
+	{
+		/* bound over another file: made anew at each opening and rewinding */
+		fi->direct_io = 1;
+		fi->fh = (uintptr_t) take_snapshot(e);
+	}
 	pthread_mutex_unlock(&lock);
 	if (fault)
-		return -fault;
-
-	if ((file = calloc(1, sizeof(*file))) == NULL)
-		return -ENOMEM;
-	file->entry = e;
-	fi->fh = (uintptr_t) file;
-	fi->direct_io = 1;
-	return 0;
+		fuse_reply_err(req, fault);
+	else
+		fuse_reply_open(req, fi);
 }
 
-static int
-hw_read(const char *path, char *buffer, size_t size, off_t offset,
+static void
+hw_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		struct fuse_file_info *fi)
 {
-	struct open_file *file = (struct open_file *) (uintptr_t) fi->fh;
-	int			fault;
+	struct snapshot *opened = (struct snapshot *) (uintptr_t) fi->fh;
+	struct entry *e = entry_of(ino);
+	const char *content;
+	size_t		length;
 	double		delay;
-	int			n = 0;
+	int			fault;
 
 	pthread_mutex_lock(&lock);
-	fault = file->entry->fault;
-	delay = offset == 0 ? file->entry->delay : 0;
+	fault = e->fault;
+	delay = offset == 0 ? e->delay : 0;
 	pthread_mutex_unlock(&lock);
-
 	if (delay > 0)
 		usleep((useconds_t) (delay * 1e6));
 	if (fault)
-		return -fault;
+	{
+		fuse_reply_err(req, fault);
+		return;
+	}
 
 	pthread_mutex_lock(&lock);
-	if (offset == 0 || file->content == NULL)
+	if (opened && offset == 0)
 	{
-		free(file->content);
-		file->content = machine_content(file->entry, &file->length);
+		free(opened->content);
+		opened->content = machine_content(e, &opened->length);
 	}
-	if ((size_t) offset < file->length)
-	{
-		n = file->length - offset < size ? file->length - offset : size;
-		memcpy(buffer, file->content + offset, n);
-	}
+	if (opened == NULL && is_snapshot(ino))
+		opened = (struct snapshot *) ino;
+	content = opened ? opened->content : e->text;
+	length = opened ? opened->length : strlen(e->text);
+	if ((size_t) offset < length)
+		fuse_reply_buf(req, content + offset, length - offset < size ? length - offset : size);
+	else
+		fuse_reply_buf(req, NULL, 0);
 	pthread_mutex_unlock(&lock);
-	return n;
 }
 
-static int
-hw_release(const char *path, struct fuse_file_info *fi)
+static void
+hw_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct open_file *file = (struct open_file *) (uintptr_t) fi->fh;
+	struct snapshot *opened = (struct snapshot *) (uintptr_t) fi->fh;
 
-	free(file->content);
-	free(file);
-	return 0;
+	if (opened)
+	{
+		free(opened->content);
+		free(opened);
+	}
+	fuse_reply_err(req, 0);
 }
 
-static void *
-hw_init(struct fuse_conn_info *connection, struct fuse_config *config)
-{
-	/* what a command changes is to be seen at once */
-	config->attr_timeout = 0;
-	config->entry_timeout = 0;
-	config->negative_timeout = 0;
-	config->hard_remove = 1;
-	return NULL;
-}
-
-static const struct fuse_operations operations = {
+static const struct fuse_lowlevel_ops operations = {
+	.lookup = hw_lookup,
+	.forget = hw_forget,
 	.getattr = hw_getattr,
 	.readlink = hw_readlink,
 	.readdir = hw_readdir,
 	.open = hw_open,
 	.read = hw_read,
 	.release = hw_release,
-	.init = hw_init,
 };
 
 /* --- commands ---------------------------------------------------------------------- */
 
+/* The kernel may have kept what a command has changed. */
+static void
+forget_cached(struct fuse_session *session, struct entry *e)
+{
+	struct entry *parent;
+	char		path[PATH_MAX];
+	char	   *name;
+
+	snprintf(path, sizeof(path), "%s", e->path);
+	if ((name = strrchr(path, '/')) == NULL)
+		return;
+	*name++ = '\0';
+	if ((parent = machine_find(path)) == NULL)
+		return;
+	fuse_lowlevel_notify_inval_inode(session, inode_of(e), 0, 0);
+	fuse_lowlevel_notify_inval_entry(session, inode_of(parent), name, strlen(name));
+}
+
+struct server
+{
+	struct fuse_session *session;
+	int			listener;
+};
+
 static void *
 serve_commands(void *argument)
 {
-	int			listener = (int) (intptr_t) argument;
+	struct server *server = argument;
 
 	for (;;)
 	{
-		int			fd = accept(listener, NULL, NULL);
+		int			fd = accept(server->listener, NULL, NULL);
 		FILE	   *peer = fd >= 0 ? fdopen(fd, "r+") : NULL;
 		char	   *line = NULL;
 		size_t		size = 0;
@@ -222,12 +363,15 @@ serve_commands(void *argument)
 			continue;
 		if ((n = getline(&line, &size, peer)) > 0)
 		{
+			struct entry *changed = NULL;
 			bool		done;
 
 			line[strcspn(line, "\n")] = '\0';
 			pthread_mutex_lock(&lock);
-			done = machine_command(line, peer);
+			done = machine_command(line, peer, &changed);
 			pthread_mutex_unlock(&lock);
+			if (changed)
+				forget_cached(server->session, changed);
 			fprintf(peer, done ? "done\n" : "not understood: %s\n", line);
 		}
 		free(line);
@@ -302,12 +446,11 @@ main(int argc, char **argv)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
 	struct sockaddr_un address;
-	struct fuse *fuse;
+	struct server server;
 	pthread_t	thread;
 	char		options[128],
 				device[32];
-	int			fd,
-				listener;
+	int			fd;
 
 	if (argc >= 4 && strcmp(argv[1], "--ask") == 0)
 		return ask(argc, argv);
@@ -327,15 +470,16 @@ main(int argc, char **argv)
 		die(argv[2], NULL);
 	snprintf(device, sizeof(device), "/dev/fd/%d", fd);
 	fuse_opt_add_arg(&args, "hwfs");
-	fuse = fuse_new(&args, &operations, sizeof(operations), NULL);
-	if (fuse == NULL || fuse_mount(fuse, device) != 0)
+	server.session = fuse_session_new(&args, &operations, sizeof(operations), NULL);
+	if (server.session == NULL || fuse_session_mount(server.session, device) != 0)
 		die("fuse", "cannot start");
 
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	server.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	address = socket_address(argv[3]);
 	unlink(address.sun_path);
-	if (listener < 0 || bind(listener, (struct sockaddr *) &address, sizeof(address)) != 0 ||
-		chmod(address.sun_path, 0666) != 0 || listen(listener, 16) != 0)
+	if (server.listener < 0 ||
+		bind(server.listener, (struct sockaddr *) &address, sizeof(address)) != 0 ||
+		chmod(address.sun_path, 0666) != 0 || listen(server.listener, 16) != 0)
 		die(argv[3], NULL);
 
 	/* the mount is there: whoever waits for us may go on */
@@ -350,8 +494,8 @@ main(int argc, char **argv)
 		default:
 			_exit(0);
 	}
-	if (pthread_create(&thread, NULL, serve_commands, (void *) (intptr_t) listener) != 0)
+	if (pthread_create(&thread, NULL, serve_commands, &server) != 0)
 		die("thread", NULL);
-	fuse_loop_mt(fuse, 0);
+	fuse_session_loop_mt(server.session, 0);
 	return 0;
 }

@@ -13,7 +13,6 @@
 #include "expr.h"
 #include "machine.h"
 
-#define MAX_ENTRIES 1024
 #define MAX_TRUTHS 64
 
 /* What a column of tribe_power_metrics should hold. */
@@ -357,7 +356,7 @@ fault_code(const char *name)
 }
 
 bool
-machine_command(char *line, FILE *out)
+machine_command(char *line, FILE *out, struct entry **changed)
 {
 	char		a[PATH_MAX],
 				b[64];
@@ -390,8 +389,10 @@ machine_command(char *line, FILE *out)
 			e = add_entry(a, S_IFREG | 0444, "");
 		e->text = copy("");
 		append(&e->text, line + n);
+		*changed = e;
 		return true;
 	}
+	*changed = e;
 	if (e == NULL)
 		return false;
 	if (sscanf(line, "fault %*s %63s", b) == 1)

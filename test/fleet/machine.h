@@ -22,6 +22,8 @@ struct entry
 	double		delay;			/* seconds that reading takes */
 };
 
+#define MAX_ENTRIES 1024
+
 /* Never moved or freed once made. */
 extern struct entry entries[];
 extern int	n_entries;
@@ -41,7 +43,8 @@ bool		machine_hides(const char *path);
 char	   *machine_content(const struct entry *entry, size_t *length);
 double		machine_age(const struct entry *entry);
 
-/* Does one command and prints its answer; false if it is none. */
-bool		machine_command(char *line, FILE *out);
+/* Does one command and prints its answer; false if it is none.  Changed is the
+ * file that it concerned, if any. */
+bool		machine_command(char *line, FILE *out, struct entry **changed);
 
 #endif
