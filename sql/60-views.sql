@@ -31,3 +31,42 @@ LEFT JOIN LATERAL (
 COMMENT ON VIEW tribe_power_latest IS
 'Each registered node with its newest reading (NULL: none yet) and how its last poll went. Units as in tribe_power_metrics.';
 
+CREATE VIEW tribe_power_gpus AS
+SELECT m.node_name,
+       m."timestamp",
+       (g ->> 'index')::integer AS gpu_index,
+       g ->> 'vendor' AS vendor,
+       g ->> 'id' AS gpu_id,
+       g ->> 'name' AS gpu_name,
+       coalesce((g ->> 'power_watts')::double precision,
+                -- only counted: its mean over the short window
+                CASE WHEN (g -> 'energy_uj' ->> 1)::numeric >= (g -> 'energy_uj' ->> 0)::numeric
+                     THEN ((g -> 'energy_uj' ->> 1)::numeric - (g -> 'energy_uj' ->> 0)::numeric)::double precision
+                          / 1e6 / nullif((m.raw_data #>> '{clock,1,before}')::double precision
+                                         - (m.raw_data #>> '{clock,0,before}')::double precision, 0)
+                END) AS power_watts,
+       (g ->> 'temperature_celsius')::double precision AS temp_celsius,
+       (g ->> 'utilization_percent')::double precision AS utilization,
+       (g ->> 'memory_used_bytes')::double precision / 1073741824 AS memory_used_gb,
+       (g ->> 'memory_total_bytes')::double precision / 1073741824 AS memory_total_gb,
+       coalesce((g ->> 'integrated')::boolean, false) AS integrated,
+       g ->> 'reason' AS problem
+FROM tribe_power_metrics m
+CROSS JOIN LATERAL jsonb_array_elements(m.raw_data -> 'gpus') AS g;
+
+COMMENT ON VIEW tribe_power_gpus IS
+'One row for each GPU of each reading, as long as its raw_data is kept. Ask with node_name and timestamp, as for tribe_power_metrics.';
+COMMENT ON COLUMN tribe_power_gpus.node_name IS 'The node, as registered.';
+COMMENT ON COLUMN tribe_power_gpus."timestamp" IS 'That of the reading in tribe_power_metrics.';
+COMMENT ON COLUMN tribe_power_gpus.gpu_name IS 'The product''s name, where the node says it.';
+COMMENT ON COLUMN tribe_power_gpus.gpu_index IS 'The GPU''s number on its node, in the order of its vendor''s tool.';
+COMMENT ON COLUMN tribe_power_gpus.vendor IS 'nvidia, amd or intel.';
+COMMENT ON COLUMN tribe_power_gpus.gpu_id IS 'UUID (NVIDIA) or PCI address: stays when the order changes.';
+COMMENT ON COLUMN tribe_power_gpus.power_watts IS 'W at the time of the reading; NULL: see problem. GPUs that only count energy (Intel) show their mean over the short window.';
+COMMENT ON COLUMN tribe_power_gpus.temp_celsius IS '°C; NULL: not known.';
+COMMENT ON COLUMN tribe_power_gpus.utilization IS '%; NULL: not known, as under MIG.';
+COMMENT ON COLUMN tribe_power_gpus.memory_used_gb IS 'GiB; NULL: not known.';
+COMMENT ON COLUMN tribe_power_gpus.memory_total_gb IS 'GiB; NULL: not known.';
+COMMENT ON COLUMN tribe_power_gpus.integrated IS 'Part of the CPU package (an APU): its power is not added to the total.';
+COMMENT ON COLUMN tribe_power_gpus.problem IS 'Why its power is not known (asleep, error, …); NULL: it is.';
+

@@ -6,4 +6,4 @@ REVOKE ALL ON FUNCTION tribe_power_aggregate(date), tribe_power_aggregate(date, 
     tribe_power_scan_host_key(text), tribe_power_trust_host_key(text, text) FROM PUBLIC;
 
 GRANT SELECT ON tribe_power_metrics, tribe_power_daily, tribe_power_node_status,
-    tribe_power_latest TO pg_monitor;
+    tribe_power_latest, tribe_power_gpus TO pg_monitor;

@@ -54,6 +54,21 @@ round_pointers(Round *round)
 	return pointers;
 }
 
+/* ok: nothing is missing but what such a machine cannot have, and the total is
+ * known where there is anything to measure it by. */
+static bool
+reading_is_whole(const struct reading *reading)
+{
+	int			i;
+
+	if (reading->problem_count > 0 && !isfinite(reading->total_power_watts))
+		return false;
+	for (i = 0; i < reading->problem_count; i++)
+		if (reading->problems[i].reason != REASON_ABSENT)
+			return false;
+	return true;
+}
+
 static void
 return_node(ReturnSetInfo *result, const RoundNode *node)
 {
@@ -65,7 +80,7 @@ return_node(ReturnSetInfo *result, const RoundNode *node)
 	values[0] = CStringGetTextDatum(node->name);
 	if (node->outcome == OUTCOME_READ)
 	{
-		values[1] = CStringGetTextDatum(node->reading.problem_count > 0 ? "partial" : "ok");
+		values[1] = CStringGetTextDatum(reading_is_whole(&node->reading) ? "ok" : "partial");
 		nulls[2] = !isfinite(node->reading.total_power_watts);
 		values[2] = Float8GetDatum(node->reading.total_power_watts);
 		reading_summary(&node->reading, node->context.type, summary, sizeof(summary));
@@ -169,30 +184,35 @@ return_reading(ReturnSetInfo *result, const struct reading *reading)
 	return_number(result, "reading", "interval_seconds", reading->interval_seconds, 3, "s");
 }
 
-/* Sections by their names: how each went, and what to do about it. */
+/* Sections by their names: how each went, and what to do where that is a
+ * problem of this node: what such a machine does not have is none. */
 static void
-return_sections(ReturnSetInfo *result, const struct report *report)
+return_sections(ReturnSetInfo *result, const struct report *report,
+				const struct reading *reading)
 {
+	enum problem_reason problems[SECTION_COUNT] = {REASON_NONE};
 	enum section section;
+	int			i;
 
+	for (i = 0; i < reading->problem_count; i++)
+		problems[reading->problems[i].section] = reading->problems[i].reason;
 	for (section = 0; section < SECTION_COUNT; section++)
 	{
 		const struct section_status *status = &report->sections[section];
-		const char *remedy;
+		enum problem_reason reason = problems[section];
+		const char *problem = NULL;
 
-		if (!status->present)
+		if (!status->present && reason == REASON_NONE)
 			continue;
-		if (status->reason == REASON_NONE)
-		{
-			return_item(result, section_name(section), "status", "ok", NULL, NULL);
-			continue;
-		}
+		if (reason != REASON_NONE)
+			problem = status->detail[0] != '\0' ? status->detail : problem_reason_name(reason);
+		else
+			reason = status->reason;
 		return_item(result, section_name(section), "status",
-					problem_reason_name(status->reason), NULL,
-					status->detail[0] != '\0' ? status->detail : problem_reason_name(status->reason));
-		remedy = problem_remedy(section, status->reason);
-		if (remedy[0] != '\0')
-			return_item(result, section_name(section), "remedy", remedy, NULL, NULL);
+					reason == REASON_NONE ? "ok" : problem_reason_name(reason), NULL, problem);
+		if (problem != NULL && problem_remedy(section, reason)[0] != '\0')
+			return_item(result, section_name(section), "remedy",
+						problem_remedy(section, reason), NULL, NULL);
 	}
 }
 
@@ -263,7 +283,7 @@ tribe_power_probe(PG_FUNCTION_ARGS)
 		return_item(result, "session", "boot_id",
 					report->boot_id[0] != '\0' ? report->boot_id : NULL, NULL, NULL);
 		return_reading(result, &node->reading);
-		return_sections(result, report);
+		return_sections(result, report, &node->reading);
 		return_facts(result, report);
 	}
 	SPI_finish();
