@@ -314,7 +314,8 @@ known_hosts_get(struct known_hosts_ring *ring, const char *path)
 		status.st_size > KNOWN_HOSTS_MAX_FILE)
 	{
 		close(fd);
-		errno = S_ISREG(status.st_mode) ? EFBIG : EINVAL;
+		/* /dev/null says "none" to ssh, and to us */
+		errno = S_ISCHR(status.st_mode) ? ENOENT : S_ISREG(status.st_mode) ? EFBIG : EINVAL;
 		return NULL;
 	}
 	while ((file = *place) != NULL)

@@ -1,0 +1,64 @@
+/*
+ * sshd_fixture.h: a real sshd on loopback, as the current user, in a directory
+ * of its own; and scripted peers that only pretend to be one.
+ */
+#ifndef SSHD_FIXTURE_H
+#define SSHD_FIXTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A directory with keys, made once for a test program. */
+struct keys
+{
+	char		directory[64];
+	char		user[64];
+	char		identity[128];	/* ed25519; the others beside it */
+	char		identity_rsa[128];
+	char		identity_ecdsa[128];
+	char		host_ed25519[512];	/* public lines: type and key */
+	char		host_ecdsa[512];
+};
+
+void		keys_create(struct keys *keys);
+void		keys_remove(struct keys *keys);
+
+struct sshd
+{
+	const struct keys *keys;
+	pid_t		pid;
+	uint16_t	port;
+	char		directory[96];
+};
+
+/*
+ * Starts sshd with extra lines of configuration ("" for none).  command, if not
+ * NULL, is the forced command of the authorised key.
+ */
+void		sshd_start(struct sshd *sshd, const struct keys *keys, const char *configuration,
+					   const char *command);
+void		sshd_stop(struct sshd *sshd);
+
+/* How many processes this sshd has, its connections included. */
+int			sshd_processes(const struct sshd *sshd);
+
+/* A peer of our own: each connection is served in a process of its own. */
+struct peer
+{
+	pid_t		pid;
+	uint16_t	port;
+};
+
+void		peer_start(struct peer *peer, void (*serve) (int fd, void *arg), void *arg);
+void		peer_stop(struct peer *peer);
+
+/* A socket listening on 127.0.0.1, its port chosen by the kernel. */
+int			listen_on_loopback(uint16_t *port);
+int			connect_to_loopback(uint16_t port);
+
+/* The whole of a file, NUL-terminated; the caller frees it. */
+char	   *read_file(const char *path);
+void		write_file(const char *path, const char *text, mode_t mode);
+
+#endif
