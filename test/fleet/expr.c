@@ -116,7 +116,8 @@ counter_value(const struct counter *c, double now)
 	struct variable *v = &variables[c->variable];
 
 	settle(v, now);
-	return floor(fmod(c->start + v->boot * c->scale, c->range));
+	/* what it showed at boot may have been moved below 0 by a jump */
+	return floor(fmod(fmod(c->start + v->boot * c->scale, c->range) + c->range, c->range));
 }
 
 bool
@@ -124,17 +125,29 @@ counter_wrap_in(const char *name, double seconds)
 {
 	struct counter *c = find_counter(name, strlen(name));
 	struct variable *v;
-	double		shift;
+	double		shown;
 
 	if (c == NULL)
 		return false;
 	v = &variables[c->variable];
 	settle(v, monotonic());
-	shift = c->range - v->value * c->scale * seconds
-		- fmod(c->start + v->boot * c->scale, c->range);
-	c->start = fmod(c->start + shift, c->range);
-	if (c->start < 0)
-		c->start += c->range;
+	shown = fmod(c->start + v->boot * c->scale, c->range);
+	c->start = shown - v->boot * c->scale;
+	c->range = fmax(1, ceil(shown + v->value * c->scale * seconds));
+	return true;
+}
+
+bool
+counter_jump(const char *name, double value)
+{
+	struct counter *c = find_counter(name, strlen(name));
+	struct variable *v;
+
+	if (c == NULL || value < 0 || value >= c->range)
+		return false;
+	v = &variables[c->variable];
+	settle(v, monotonic());
+	c->start = value - v->boot * c->scale;
 	return true;
 }
 
@@ -222,12 +235,15 @@ named(struct cursor *c)
 	{
 		bool		total = length == 6 && memcmp(name, "joules", 6) == 0;
 		bool		boot = length == 8 && memcmp(name, "integral", 8) == 0;
+		bool		range = length == 5 && memcmp(name, "range", 5) == 0;
 		const char *inner;
 
 		peek(c);
 		inner = c->at;
 		while (c->at < c->end && (isalnum((unsigned char) *c->at) || *c->at == '_'))
 			c->at++;
+		if (range && (counter = find_counter(inner, c->at - inner)) && take(c, ')'))
+			return counter->range;
 		i = find_variable(inner, c->at - inner);
 		if ((!total && !boot) || i < 0 || !take(c, ')'))
 		{

@@ -36,8 +36,11 @@ void		variable_add(const char *name, double value);
 bool		variable_set(const char *name, double value);
 bool		counter_add(const char *name, const char *variable, double range,
 						double start, double scale);
-/* Moves the counter so that it wraps in so many seconds at today's rate. */
+/* Sets the range so that the counter wraps in so many seconds at today's rate;
+ * it counts on without a jump. */
 bool		counter_wrap_in(const char *name, double seconds);
+/* Makes it show another value at once, which nothing has flowed for. */
+bool		counter_jump(const char *name, double value);
 /* Counters and integrals restart; uptime is what the machine then shows. */
 void		numbers_reboot(double uptime);
 double		uptime_at(double now);
@@ -48,8 +51,8 @@ double		variable_value(int i);
 
 /*
  * Evaluates + - * / % ( ), numbers, variables, counters, uptime, and
- * joules(x) (since the beginning) and integral(x) (since boot), all at the
- * instant now.  False, and the culprit on stderr, if it makes no sense.
+ * joules(x) (since the beginning), integral(x) (since boot) of a variable and
+ * range(x) of a counter, all at the instant now.  False, and the culprit on stderr, if it makes no sense.
  */
 bool		evaluate(const char *text, size_t length, double now, double *result);
 

@@ -380,6 +380,8 @@ machine_command(char *line, FILE *out, struct entry **changed)
 		return variable_set(b, x);
 	if (sscanf(line, "wrap %63s %lf", b, &x) >= 1)
 		return counter_wrap_in(b, x);
+	if (sscanf(line, "jump %63s %lf", b, &x) == 2)
+		return counter_jump(b, x);
 
 	if (sscanf(line, "%*s %4095s", a) == 1)
 		e = machine_find(a[0] == '/' ? a + 1 : a);
