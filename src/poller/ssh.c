@@ -326,6 +326,7 @@ drive_kept(struct session *session)
 		if (progress == WAIT)
 			return;
 		session->state = SESSION_DONE;
+		loop_clear_timer(session->engine->loop, &session->timer);
 	}
 
 	/*

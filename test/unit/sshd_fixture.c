@@ -282,6 +282,24 @@ sshd_processes(const struct sshd *sshd)
 	return count;
 }
 
+int
+sshd_signal_sessions(const struct sshd *sshd, int signal)
+{
+	DIR		   *proc = opendir("/proc");
+	struct dirent *entry;
+	int			count = 0;
+
+	while ((entry = readdir(proc)) != NULL)
+	{
+		pid_t		pid = atoi(entry->d_name);
+
+		if (pid > 1 && parent_of(pid) == sshd->pid && kill(pid, signal) == 0)
+			count++;
+	}
+	closedir(proc);
+	return count;
+}
+
 /* --- scripted peers ---------------------------------------------------------- */
 
 void
