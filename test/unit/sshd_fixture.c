@@ -216,6 +216,7 @@ sshd_start(struct sshd *sshd, const struct keys *keys, const char *configuration
 	{
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		setpgid(0, 0);
+		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
 		execl("/usr/sbin/sshd", "/usr/sbin/sshd", "-D", "-f", config, "-E", log, (char *) NULL);
 		_exit(99);
 	}

@@ -1,0 +1,366 @@
+/*
+ * test_pipe.c: the poller program's side of the pipe, as its owner sees it.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "limits.h"
+#include "pipe.h"
+#include "poll_fixture.h"
+#include "version.h"
+
+static struct keys keys;
+static struct sshd canned;
+
+static int
+group_setup(void **state)
+{
+	signal(SIGPIPE, SIG_IGN);
+	keys_create(&keys);
+	sshd_start(&canned, &keys, "", "printf 'tribe_power_probe 1\\nend\\n'");
+	return 0;
+}
+
+static int
+group_teardown(void **state)
+{
+	sshd_stop(&canned);
+	keys_remove(&keys);
+	return 0;
+}
+
+/* A poller in a process of its own, and our end of its pipe. */
+struct child
+{
+	pid_t		pid;
+	int			fd;
+	uint8_t		input[2 * WIRE_MAX_FRAME];
+	size_t		length;
+	size_t		taken;
+};
+
+static struct child child;
+
+static void
+start(bool limited)
+{
+	int			pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	child.fd = pair[0];
+	child.length = child.taken = 0;
+	child.pid = fork();
+	if (child.pid == 0)
+	{
+		int			null = open("/dev/null", O_WRONLY);
+
+		close(pair[0]);
+		dup2(null, STDERR_FILENO);
+		if (limited)
+		{
+			dup2(pair[1], STDIN_FILENO);
+			limits_at_start();
+			limits_of_child();
+			_exit(pipe_serve(STDIN_FILENO));
+		}
+		_exit(pipe_serve(pair[1]));
+	}
+	close(pair[1]);
+}
+
+static int
+wait_for_exit(void)
+{
+	int			status;
+
+	assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+	close(child.fd);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+send_bytes(const void *data, size_t length)
+{
+	const char *bytes = data;
+
+	while (length > 0)
+	{
+		ssize_t		count = write(child.fd, bytes, length);
+
+		assert_true(count > 0);
+		bytes += count;
+		length -= count;
+	}
+}
+
+static void
+send_settings(uint32_t connections, uint64_t memory)
+{
+	struct poller_settings settings = {connections, 4, memory, 1};
+	uint8_t		frame[64];
+	struct wire_writer writer;
+
+	wire_writer_init(&writer, frame, sizeof(frame));
+	assert_true(wire_encode_settings(&writer, &settings));
+	send_bytes(frame, writer.length);
+}
+
+static void
+send_job(const struct job *job)
+{
+	static uint8_t frame[WIRE_MAX_FRAME];
+	struct wire_writer writer;
+
+	wire_writer_init(&writer, frame, sizeof(frame));
+	assert_true(wire_encode_job(&writer, job));
+	send_bytes(frame, writer.length);
+}
+
+/* The next frame; false at the end of the pipe. */
+static bool
+next_frame(struct wire_frame *frame)
+{
+	for (;;)
+	{
+		enum wire_progress progress = wire_frame_next(child.input + child.taken,
+													  child.length - child.taken, frame);
+		ssize_t		count;
+
+		assert_int_not_equal(progress, WIRE_BROKEN);
+		if (progress == WIRE_FRAME)
+		{
+			child.taken += frame->size;
+			return true;
+		}
+		memmove(child.input, child.input + child.taken, child.length - child.taken);
+		child.length -= child.taken;
+		child.taken = 0;
+		count = read(child.fd, child.input + child.length, sizeof(child.input) - child.length);
+		if (count <= 0)
+			return false;
+		child.length += count;
+	}
+}
+
+static void
+expect_ready(void)
+{
+	struct wire_frame frame;
+	struct poller_ready ready;
+
+	assert_true(next_frame(&frame));
+	assert_true(wire_decode_ready(&frame, &ready));
+	assert_string_equal(ready.version, TRIBE_POWER_VERSION);
+	assert_true(ready.libssh2[0] == '1');
+}
+
+static void
+jobs_become_states_and_results(void **state)
+{
+	struct wire_frame frame;
+	enum session_state last[8] = {SESSION_QUEUED};
+	int			results = 0;
+
+	start(true);
+	send_settings(4, UINT64_C(1) << 30);
+	expect_ready();
+	for (int i = 0; i < 8; i++)
+	{
+		struct job	job = loopback_job(&keys, canned.port);
+
+		job.id = i;
+		send_job(&job);
+	}
+	while (results < 8)
+	{
+		struct job_state job_state;
+		static struct job_result result;
+
+		assert_true(next_frame(&frame));
+		if (frame.type == WIRE_STATE)
+		{
+			assert_true(wire_decode_state(&frame, &job_state));
+			assert_true(job_state.id < 8);
+			/* in order, beginning with the connection */
+			assert_true(job_state.state > last[job_state.id]);
+			if (last[job_state.id] == SESSION_QUEUED)
+				assert_int_equal(job_state.state, SESSION_CONNECT);
+			last[job_state.id] = job_state.state;
+			continue;
+		}
+		assert_true(wire_decode_result(&frame, &result));
+		if (result.outcome != OUTCOME_READ)
+			fail_msg("%s", result.error);
+		assert_true(result.has_report);
+		assert_int_equal(last[result.id], SESSION_CLOSE);
+		results++;
+	}
+	/* the owner goes, and so does the poller */
+	shutdown(child.fd, SHUT_WR);
+	assert_int_equal(wait_for_exit(), 0);
+}
+
+static void
+settings_in_pieces_are_understood(void **state)
+{
+	struct poller_settings settings = {1, 0, 0, 0};
+	uint8_t		bytes[64];
+	struct wire_writer writer;
+
+	start(false);
+	wire_writer_init(&writer, bytes, sizeof(bytes));
+	assert_true(wire_encode_settings(&writer, &settings));
+	for (size_t i = 0; i < writer.length; i++)
+		send_bytes(bytes + i, 1);
+	expect_ready();
+	close(child.fd);
+	child.fd = -1;
+	assert_int_equal(wait_for_exit(), 0);
+}
+
+static void
+stranger_ends_the_poller(void **state)
+{
+	struct wire_frame frame;
+	struct job	job = loopback_job(&keys, canned.port);
+
+	start(false);
+	send_bytes("GET / HTTP/1.0\r\n", 16);
+	assert_int_equal(wait_for_exit(), 1);
+
+	/* a job before the settings, and settings twice */
+	start(false);
+	send_job(&job);
+	assert_int_equal(wait_for_exit(), 1);
+	start(false);
+	send_settings(1, 0);
+	expect_ready();
+	send_settings(1, 0);
+	assert_false(next_frame(&frame));
+	assert_int_equal(wait_for_exit(), 1);
+	/* what only the poller says */
+	start(false);
+	send_settings(1, 0);
+	send_bytes("TP\1\3\0\0\0\0", 8);
+	assert_int_equal(wait_for_exit(), 1);
+}
+
+/* An owner that does not read costs memory in proportion, and no deadlock. */
+static void
+slow_owner_gets_every_result(void **state)
+{
+	struct wire_frame frame;
+	int			results = 0;
+	int			states = 0;
+	int			size = 4096;
+
+	start(true);
+	setsockopt(child.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	setsockopt(child.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	send_settings(16, 0);
+	/* none of these needs a network, and each has a long answer */
+	for (int i = 0; i < 5000; i++)
+	{
+		static char path[1000];
+		struct job	job = loopback_job(&keys, canned.port);
+
+		memset(path, 'p', sizeof(path) - 1);
+		path[0] = '/';
+		job.id = i;
+		job.identity_file = path;
+		send_job(&job);
+	}
+	expect_ready();
+	while (results < 5000 && next_frame(&frame))
+	{
+		static struct job_result result;
+
+		if (frame.type == WIRE_RESULT)
+		{
+			assert_true(wire_decode_result(&frame, &result));
+			assert_int_equal(result.outcome, OUTCOME_IDENTITY_FILE);
+			assert_int_equal(result.id, results);
+			results++;
+		}
+		else
+			states++;
+	}
+	assert_int_equal(results, 5000);
+	assert_int_equal(states, 0);
+	close(child.fd);
+	child.fd = -1;
+	assert_int_equal(wait_for_exit(), 0);
+}
+
+static void
+owner_that_goes_ends_it_with_sessions_under_way(void **state)
+{
+	start(true);
+	send_settings(50, 0);
+	expect_ready();
+	for (int i = 0; i < 10; i++)
+	{
+		struct job	job = loopback_job(&keys, canned.port);
+
+		job.id = i;
+		send_job(&job);
+	}
+	close(child.fd);
+	child.fd = -1;
+	assert_int_equal(wait_for_exit(), 0);
+}
+
+/* What was there when it was started is not there for it. */
+static void
+nothing_is_inherited(void **state)
+{
+	char		path[64];
+	char		target[256];
+	ssize_t		length;
+	int			secret = open("/etc/passwd", O_RDONLY);
+
+	assert_true(secret > 2);
+	setenv("LD_SECRET", "x", 1);
+	start(true);
+	send_settings(1, 0);
+	expect_ready();
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int) child.pid, secret);
+	length = readlink(path, target, sizeof(target) - 1);
+	if (length > 0)
+	{
+		target[length] = '\0';
+		assert_string_not_equal(target, "/etc/passwd");
+	}
+	close(secret);
+	close(child.fd);
+	child.fd = -1;
+	assert_int_equal(wait_for_exit(), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(jobs_become_states_and_results),
+		cmocka_unit_test(settings_in_pieces_are_understood),
+		cmocka_unit_test(stranger_ends_the_poller),
+		cmocka_unit_test(slow_owner_gets_every_result),
+		cmocka_unit_test(owner_that_goes_ends_it_with_sessions_under_way),
+		cmocka_unit_test(nothing_is_inherited),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
