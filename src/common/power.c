@@ -64,7 +64,7 @@ has_slept(const struct report *report, const struct power_state *previous, const
 		return false;
 	window = total_jiffies(&report->cpu[1]) - total_jiffies(&report->cpu[0]);
 	awake = total_jiffies(&report->cpu[1]) - total_jiffies(&previous->cpu);
-	if (!(window >= 20) || !(awake >= 0) || !(span->window > 0))
+	if (!(window >= 20) || !(awake >= window) || !(span->window > 0))
 		return false;
 	awake = awake / window * span->window;
 	return awake < span->since / 2 && span->since - awake > 10;
