@@ -19,29 +19,14 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "collect.h"
 #include "compat.h"
 #include "nodes.h"
+#include "remedy.h"
 #include "settings.h"
 #include "store.h"
 
 SQL_FUNCTION(tribe_power_collect);
 SQL_FUNCTION(tribe_power_probe);
-
-const char *
-collect_remedy(const RoundNode *node)
-{
-	const char *remedy;
-
-	if (node->outcome != OUTCOME_READ)
-		remedy = outcome_remedy(node->outcome);
-	else if (node->reading.problem_count > 0)
-		remedy = problem_remedy(node->reading.problems[0].section,
-								node->reading.problems[0].reason);
-	else
-		return NULL;
-	return remedy[0] != '\0' ? remedy : NULL;
-}
 
 static RoundNode **
 round_pointers(Round *round)
@@ -74,7 +59,7 @@ return_node(ReturnSetInfo *result, const RoundNode *node)
 {
 	Datum		values[7];
 	bool		nulls[7] = {false};
-	const char *remedy = collect_remedy(node);
+	const char *remedy = remedy_of_node(node);
 	char		summary[256];
 
 	values[0] = CStringGetTextDatum(node->name);
@@ -188,8 +173,9 @@ return_reading(ReturnSetInfo *result, const struct reading *reading)
  * problem of this node: what such a machine does not have is none. */
 static void
 return_sections(ReturnSetInfo *result, const struct report *report,
-				const struct reading *reading)
+				const RoundNode *node)
 {
+	const struct reading *reading = &node->reading;
 	enum problem_reason problems[SECTION_COUNT] = {REASON_NONE};
 	enum section section;
 	int			i;
@@ -212,7 +198,7 @@ return_sections(ReturnSetInfo *result, const struct report *report,
 					reason == REASON_NONE ? "ok" : problem_reason_name(reason), NULL, problem);
 		if (problem != NULL && problem_remedy(section, reason)[0] != '\0')
 			return_item(result, section_name(section), "remedy",
-						problem_remedy(section, reason), NULL, NULL);
+						remedy_fill_in(problem_remedy(section, reason), node), NULL, NULL);
 	}
 }
 
@@ -272,7 +258,7 @@ tribe_power_probe(PG_FUNCTION_ARGS)
 	return_item(result, "session", "outcome", outcome_name(node->outcome), NULL,
 				node->error[0] != '\0' ? node->error : NULL);
 	if (node->outcome != OUTCOME_READ)
-		return_item(result, "session", "remedy", collect_remedy(node), NULL, NULL);
+		return_item(result, "session", "remedy", remedy_of_node(node), NULL, NULL);
 	return_item(result, "session", "address",
 				node->peer_address[0] != '\0' ? node->peer_address : NULL, NULL, NULL);
 	return_number(result, "session", "elapsed", node->elapsed_ms, 0, "ms");
@@ -283,7 +269,7 @@ tribe_power_probe(PG_FUNCTION_ARGS)
 		return_item(result, "session", "boot_id",
 					report->boot_id[0] != '\0' ? report->boot_id : NULL, NULL, NULL);
 		return_reading(result, &node->reading);
-		return_sections(result, report, &node->reading);
+		return_sections(result, report, node);
 		return_facts(result, report);
 	}
 	SPI_finish();

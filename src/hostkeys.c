@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "extension.h"
 #include "nodes.h"
+#include "remedy.h"
 #include "round.h"
 
 SQL_FUNCTION(tribe_power_scan);
@@ -41,8 +42,7 @@ tribe_power_scan(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("could not learn the host key of node \"%s\": %s", node->name,
 						node->error[0] != '\0' ? node->error : outcome_name(node->outcome)),
-				 outcome_remedy(node->outcome)[0] != '\0' ?
-				 errhint("%s", outcome_remedy(node->outcome)) : 0));
+				 remedy_of_node(node) != NULL ? errhint("%s", remedy_of_node(node)) : 0));
 	SPI_finish();
 	key = CStringGetTextDatum(node->host_key);
 	round_free(round);

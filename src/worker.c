@@ -29,6 +29,7 @@
 #include "common/schedule.h"
 #include "compat.h"
 #include "nodes.h"
+#include "remedy.h"
 #include "settings.h"
 #include "store.h"
 #include "suspects.h"
@@ -272,11 +273,11 @@ log_change(const RoundNode *node)
 	{
 		if (node->failures_before == 0)
 		{
-			const char *remedy = outcome_remedy(node->outcome);
+			char	   *remedy = remedy_of_node(node);
 
 			ereport(LOG,
 					(errmsg("node \"%s\": N/A (%s)", node->name, node->error),
-					 remedy[0] != '\0' ? errhint("%s", remedy) : 0));
+					 remedy != NULL ? errhint("%s", remedy) : 0));
 		}
 		return;
 	}

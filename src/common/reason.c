@@ -51,7 +51,7 @@ static const struct
 		"Use an unencrypted ed25519 key of its own: sudo -u postgres ssh-keygen -t ed25519 -N '' -f FILE"},
 	[OUTCOME_LOGIN_REFUSED] = {
 		"login_refused",
-		"Put the public key on the node: ssh-copy-id -i FILE.pub -p PORT USER@ADDRESS; or run the script from SELECT tribe_power_node_setup('NODE'); there. On the node, sudo journalctl -u ssh says why."},
+		"Put the public key on the node: ssh-copy-id -i FILE.pub -p PORT USER@ADDRESS. On the node, sudo journalctl -u ssh says why."},
 	[OUTCOME_LOGIN_TIMEOUT] = {
 		"login_timeout",
 		"The node's login is slow: look at its load, and at UseDNS and PAM in its sshd. tribe_power.node_timeout gives it longer."},
@@ -123,7 +123,7 @@ static const char *const reason_names[REASON_COUNT] = {
 static const char *const general_remedies[REASON_COUNT] = {
 	[REASON_NONE] = "",
 	[REASON_ABSENT] = "The node has no such part. If that is right, set its node_type to 'auto'.",
-	[REASON_DENIED] = "Let the login account read it: run the script from SELECT tribe_power_node_setup('NODE'); on the node.",
+	[REASON_DENIED] = "Let the login account read it: doc/nodes.md has the udev rule.",
 	[REASON_ASLEEP] = "The part is powered down and draws next to nothing; it is not woken for a reading.",
 	[REASON_STALE] = "The number is too old to be a reading. See whether what writes it still runs on the node.",
 	[REASON_TIMEOUT] = "The source did not answer in time. Try it by hand on the node.",
