@@ -184,6 +184,48 @@ transport_refill(struct transport *transport)
 	transport->budget = TRANSPORT_DRIVE_BYTES;
 }
 
+static bool
+is_among(const char **list, int count, const char *name, size_t length)
+{
+	for (int i = 0; i < count; i++)
+		if (strlen(list[i]) == length && memcmp(list[i], name, length) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Sets the order of one kind of method.  Names that this libssh2 does not know
+ * are left out here: its own leaving out copies within one buffer by memcpy().
+ */
+static bool
+prefer(struct transport *transport, int method, const char *names)
+{
+	const char **known = NULL;
+	int			count = libssh2_session_supported_algs(transport->ssh, method, &known);
+	char		list[512] = "";
+	size_t		used = 0;
+
+	if (count <= 0)
+		return false;
+	while (*names != '\0')
+	{
+		size_t		length = strcspn(names, ",");
+
+		if (is_among(known, count, names, length) && used + length + 2 < sizeof(list))
+		{
+			if (used > 0)
+				list[used++] = ',';
+			memcpy(list + used, names, length);
+			used += length;
+			list[used] = '\0';
+		}
+		names += length;
+		names += *names == ',';
+	}
+	libssh2_free(transport->ssh, known);
+	return used > 0 && libssh2_session_method_pref(transport->ssh, method, list) == 0;
+}
+
 bool
 transport_begin(struct transport *transport, const char *hostkeys)
 {
@@ -220,9 +262,9 @@ transport_begin(struct transport *transport, const char *hostkeys)
 	libssh2_session_callback_set(transport->ssh, LIBSSH2_CALLBACK_SEND, (void *) send_callback);
 #endif
 	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (libssh2_session_method_pref(transport->ssh, methods[i].method, methods[i].names) != 0)
+		if (!prefer(transport, methods[i].method, methods[i].names))
 			return false;
-	return libssh2_session_method_pref(transport->ssh, LIBSSH2_METHOD_HOSTKEY, hostkeys) == 0;
+	return prefer(transport, LIBSSH2_METHOD_HOSTKEY, hostkeys);
 }
 
 void
