@@ -1,0 +1,66 @@
+# A private key that cannot be used is said so, and nobody is bothered with it.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TribePower;
+
+my $hub = new_hub('hub', 'tribe_power.enabled' => 'off');
+my $sshd = start_sshd('node', answer => 50);
+my $good = new_key('hub');
+my $folder = PostgreSQL::Test::Utils::tempdir_short();
+
+sub with_key
+{
+	my ($name, $mode, $from) = @_;
+	my $path = "$folder/$name";
+	append_to_file($path, defined $from ? $from : slurp_file($good));
+	chmod $mode, $path;
+	return $path;
+}
+
+my $encrypted = new_key('encrypted', '-N', 'secret');
+my @cases = (
+	[ 'missing', "$folder/missing", 'identity_file', qr/No such file/ ],
+	[ 'unreadable', with_key('unreadable', 0000), 'identity_file', qr/Permission denied/ ],
+	[ 'group-readable', with_key('group', 0640), 'identity_file', qr/group|others|mode|0640/i ],
+	[ 'world-readable', with_key('world', 0604), 'identity_file', qr/group|others|mode|0604/i ],
+	[ 'a folder', $folder, 'identity_file', qr/./ ],
+	[ 'encrypted', $encrypted, 'identity_format', qr/encrypted|passphrase/i ],
+	[ 'empty', with_key('empty', 0600, ''), 'identity_format', qr/./ ],
+	[ 'a public key', with_key('public', 0600, slurp_file("$good.pub")), 'identity_format', qr/./ ]);
+
+my $before = -s $sshd->{log};
+foreach my $case (@cases)
+{
+	my ($what, $path, $outcome, $error) = @$case;
+	(my $name = $what) =~ s/\W/_/g;
+
+	add_node($hub, $name, $sshd, identity_file => $path);
+	my $row = $hub->safe_psql('postgres', "SELECT status, remedy <> '', error FROM tribe_power_collect('{$name}')");
+	like($row, qr/^$outcome\|t\|/, "$what: $outcome, with a remedy");
+	like($row, $error, "$what: and a reason");
+	unlike($row, qr/BEGIN|b3BlbnNz/, "$what: and nothing of the key");
+	like(outcome($hub, $name), qr/^$outcome\|./, "$what: kept in its status");
+}
+is(-s $sshd->{log}, $before, 'nobody connected to the node');
+is($hub->safe_psql('postgres', 'SELECT count(*) FROM tribe_power_metrics'), '0', 'no reading');
+
+# The worker does the same, by tribe_power.identity_file.
+$hub->safe_psql('postgres', 'DELETE FROM tribe_power_nodes');
+add_node($hub, 'node', $sshd);
+$hub->safe_psql('postgres', "ALTER SYSTEM SET $_") foreach ("tribe_power.identity_file = '$folder/group'", 'tribe_power.enabled = on');
+$hub->reload;
+ok($hub->poll_query_until('postgres', "SELECT last_outcome = 'identity_file' FROM tribe_power_node_status WHERE node_name = 'node'"),
+	'the worker says so too');
+is(-s $sshd->{log}, $before, 'and bothers nobody');
+
+# And takes the key up once it is right, at a later slot, without a restart.
+chmod 0600, "$folder/group";
+ok($hub->poll_query_until('postgres', "SELECT count(*) > 0 FROM tribe_power_metrics WHERE node_name = 'node'"),
+	'it reads the node once the key is private');
+ok(-s $sshd->{log} > $before, 'by a login');
+
+$hub->stop;
+done_testing();
