@@ -8,6 +8,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -15,6 +16,9 @@
 #include "common/version.h"
 #include "compat.h"
 #include "transaction.h"
+
+/* The advisory lock of the one worker that serves a database: "tribePwr". */
+#define WORKER_LOCK INT64CONST(0x7472696265507772)
 
 static int	failures = 0;
 static char last_error[256] = "";
@@ -49,13 +53,32 @@ transaction_prepare_session(void)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 }
 
+bool
+transaction_worker_lock(void)
+{
+	return DatumGetBool(DirectFunctionCall1(pg_try_advisory_lock_int8,
+											Int64GetDatum(WORKER_LOCK)));
+}
+
+void
+transaction_worker_unlock(void)
+{
+	DirectFunctionCall1(pg_advisory_unlock_int8, Int64GetDatum(WORKER_LOCK));
+}
+
 /* Says once why the worker idles, and once that it no longer does. */
 static bool
 extension_ready(ExtensionInfo *extension)
 {
+	static bool locked = false;
 	char		reason[sizeof(missing_reason)] = "";
 
-	if (!extension_lookup(extension))
+	/* held until this process ends */
+	if (!locked)
+		locked = transaction_worker_lock();
+	if (!locked)
+		snprintf(reason, sizeof(reason), "another worker serves this database");
+	else if (!extension_lookup(extension))
 		snprintf(reason, sizeof(reason), "extension \"tribe_power\" is not installed in this database");
 	else if (!extension_version_matches(extension))
 		snprintf(reason, sizeof(reason), "the library is for SQL version %s, the database has %s",
@@ -68,7 +91,7 @@ extension_ready(ExtensionInfo *extension)
 		else
 			ereport(LOG,
 					(errmsg("tribe_power worker waits: %s", reason),
-					 extension_lookup(extension) ?
+					 !locked ? 0 : extension_lookup(extension) ?
 					 errhint("Run ALTER EXTENSION tribe_power UPDATE, or restart the server with the library that fits.") :
 					 errhint("Run CREATE EXTENSION tribe_power, or set tribe_power.database to where it is.")));
 		strlcpy(missing_reason, reason, sizeof(missing_reason));

@@ -26,6 +26,13 @@ extern TransactionResult transaction_run(void (*body) (const ExtensionInfo *exte
 /* Failures in a row until now. */
 extern int	transaction_failures(void);
 
+/*
+ * One worker serves a database: takes the lock that says so for this session, or
+ * gives false.  Needs a transaction, as does giving it back.
+ */
+extern bool transaction_worker_lock(void);
+extern void transaction_worker_unlock(void);
+
 /* Makes this process independent of what roles and databases have set. */
 extern void transaction_prepare_session(void);
 

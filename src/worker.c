@@ -61,7 +61,7 @@ typedef struct Worker
 	TimestampTz next_slot;		/* of tribe_power.interval */
 	TimestampTz node_due;		/* the earliest next attempt of a node; 0: none */
 	TimestampTz flush_at;		/* when to store the answers; 0: there are none */
-	char	   *database;		/* that we are connected to */
+	char	   *database;		/* as set when we started; NULL: started by hand */
 	int			interval;		/* that next_slot was computed with */
 } Worker;
 
@@ -75,19 +75,49 @@ slot_after(TimestampTz now, TimestampTz previous)
 							  previous == DT_NOBEGIN ? INT64_MIN : previous + epoch_offset) - epoch_offset;
 }
 
+static void
+describe_worker(BackgroundWorker *worker)
+{
+	memset(worker, 0, sizeof(*worker));
+	strlcpy(worker->bgw_name, "tribe_power worker", BGW_MAXLEN);
+	strlcpy(worker->bgw_type, "tribe_power worker", BGW_MAXLEN);
+	strlcpy(worker->bgw_library_name, "tribe_power", BGW_MAXLEN);
+	strlcpy(worker->bgw_function_name, "tribe_power_worker_main", BGW_MAXLEN);
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = 10;
+}
+
 void
 worker_register(void)
 {
-	BackgroundWorker worker = {0};
+	BackgroundWorker worker;
 
-	strlcpy(worker.bgw_name, "tribe_power worker", BGW_MAXLEN);
-	strlcpy(worker.bgw_type, "tribe_power worker", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "tribe_power", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "tribe_power_worker_main", BGW_MAXLEN);
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = 10;
+	describe_worker(&worker);
 	RegisterBackgroundWorker(&worker);
+}
+
+int
+worker_start(Oid database)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+	pid_t		pid;
+
+	describe_worker(&worker);
+	worker.bgw_main_arg = ObjectIdGetDatum(database);
+	worker.bgw_notify_pid = MyProcPid;
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("no background worker slot is free"),
+				 errhint("Raise max_worker_processes.")));
+	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("the worker did not start"),
+				 errhint("The server's log says why.")));
+	return (int) pid;
 }
 
 /* --- a round begins ------------------------------------------------------ */
@@ -473,7 +503,7 @@ reload(Worker *worker)
 {
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
-	if (strcmp(setting_database, worker->database) != 0)
+	if (worker->database != NULL && strcmp(setting_database, worker->database) != 0)
 	{
 		ereport(LOG, (errmsg("tribe_power worker restarts to use database \"%s\"", setting_database)));
 		proc_exit(1);
@@ -502,7 +532,10 @@ tribe_power_worker_main(Datum argument)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnection(setting_database, NULL, 0);
+	if (OidIsValid(DatumGetObjectId(argument)))
+		BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
+	else
+		BackgroundWorkerInitializeConnection(setting_database, NULL, 0);
 	transaction_prepare_session();
 	pgstat_report_appname("tribe_power worker");
 
@@ -512,7 +545,8 @@ tribe_power_worker_main(Datum argument)
 	worker->scratch = AllocSetContextCreate(TopMemoryContext, "tribe_power scratch",
 											ALLOCSET_DEFAULT_SIZES);
 	worker->suspects = suspects_create(worker->context);
-	worker->database = MemoryContextStrdup(worker->context, setting_database);
+	if (!OidIsValid(DatumGetObjectId(argument)))
+		worker->database = MemoryContextStrdup(worker->context, setting_database);
 	worker->interval = setting_interval;
 	worker->next_slot = slot_after(GetCurrentTimestamp(), DT_NOBEGIN);
 	worker->node_due = GetCurrentTimestamp();	/* look for the extension, and

@@ -9,6 +9,11 @@
 /* At preload: has the postmaster start the worker. */
 extern void worker_register(void);
 
+/* Now: starts one for that database, waits until it runs, gives its process id.
+ * Raises insufficient_resources if it cannot. */
+extern int	worker_start(Oid database);
+
+/* The argument: a database's oid, or 0 for tribe_power.database. */
 extern PGDLLEXPORT void tribe_power_worker_main(Datum argument);
 
 #endif

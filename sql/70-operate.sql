@@ -1,0 +1,262 @@
+-- Operating: the worker, schedules, and whether all is well.
+
+CREATE FUNCTION tribe_power_start_worker() RETURNS integer
+    LANGUAGE c VOLATILE SECURITY DEFINER PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_start_worker() IS
+'Starts the background worker for this database now, where the library was not preloaded, and gives its process id. It runs until the server stops: with shared_preload_libraries = ''tribe_power'' it starts by itself. Raises object_in_use if a worker serves this database already.';
+
+CREATE FUNCTION tribe_power_key_file_state(path text) RETURNS text
+    LANGUAGE c VOLATILE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_key_file_state(text) IS
+'What is wrong with a private key file of the server: missing, of another owner, readable by others; NULL: nothing. The file is not opened.';
+
+CREATE FUNCTION tribe_power_examine(
+    nodes text[] DEFAULT NULL,
+    OUT node_name text,
+    OUT section text,
+    OUT reason text,
+    OUT detail text,
+    OUT remedy text)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE SECURITY DEFINER PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_examine(text[]) IS
+'Polls the named nodes, or all enabled ones, and gives for each a row with section login (reason read, or why there is no report) and one for each problem of its report. Stores nothing; takes at most tribe_power.round_timeout.';
+
+CREATE FUNCTION tribe_power_schedule(
+    collect boolean DEFAULT NULL,
+    OUT job_name text,
+    OUT schedule text,
+    OUT command text)
+    RETURNS SETOF record
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    polls boolean := coalesce(collect, NOT EXISTS (
+        SELECT FROM pg_stat_activity
+        WHERE backend_type = 'tribe_power worker' AND datname = current_database()));
+    minutes integer := greatest(1, least(59,
+        extract(epoch FROM current_setting('tribe_power.interval')::interval)::integer / 60));
+BEGIN
+    IF to_regproc('cron.schedule') IS NULL THEN
+        RAISE EXCEPTION 'pg_cron is not installed in this database'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'CREATE EXTENSION pg_cron here (cron.database_name says where it may be), or use cron.schedule_in_database() there.';
+    END IF;
+    -- every hour, for days end at different times: repeating it is cheap
+    job_name := 'tribe_power_aggregate';
+    schedule := '5 * * * *';
+    command := 'SELECT @extschema@.tribe_power_aggregate()';
+    PERFORM cron.schedule(job_name, schedule, command);
+    RETURN NEXT;
+    IF polls THEN
+        job_name := 'tribe_power_collect';
+        schedule := format('*/%s * * * *', minutes);
+        command := 'SELECT * FROM @extschema@.tribe_power_collect()';
+        PERFORM cron.schedule(job_name, schedule, command);
+        RETURN NEXT;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_schedule(boolean) IS
+'Schedules, with pg_cron in this database, tribe_power_aggregate() every hour and, if collect is true, tribe_power_collect() every tribe_power.interval (whole minutes); NULL: only if no worker serves this database. May be repeated. Gives the jobs. Raises object_not_in_prerequisite_state where pg_cron is not installed.';
+
+CREATE FUNCTION tribe_power_unschedule() RETURNS integer
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    job bigint;
+    removed integer := 0;
+BEGIN
+    IF to_regclass('cron.job') IS NULL THEN
+        RETURN 0;
+    END IF;
+    FOR job IN SELECT j.jobid FROM cron.job j
+               WHERE j.jobname IN ('tribe_power_aggregate', 'tribe_power_collect')
+                 AND j.username = current_user
+    LOOP
+        PERFORM cron.unschedule(job);
+        removed := removed + 1;
+    END LOOP;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_unschedule() IS
+'Removes the pg_cron jobs that tribe_power_schedule() made as this user, and gives their number.';
+
+CREATE FUNCTION tribe_power_doctor(
+    node text DEFAULT NULL,
+    OUT "check" text,
+    OUT node_name text,
+    OUT status text,
+    OUT detail text,
+    OUT remedy text)
+    RETURNS SETOF record
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    r record;
+    found_worker boolean;
+    period CONSTANT interval := current_setting('tribe_power.interval')::interval;
+    jitter CONSTANT interval := current_setting('tribe_power.jitter')::interval;
+    zone CONSTANT text := @extschema@.tribe_power_timezone();
+    yesterday CONSTANT date := (now() AT TIME ZONE zone)::date - 1;
+BEGIN
+    IF node IS NOT NULL AND NOT EXISTS (
+        SELECT FROM @extschema@.tribe_power_nodes n WHERE n.node_name = node) THEN
+        RAISE EXCEPTION 'node "%" is not registered', node USING ERRCODE = 'undefined_object';
+    END IF;
+
+    -- the hub
+    IF node IS NULL THEN
+        "check" := 'versions';
+        status := 'ok';
+        detail := format('library %s, SQL %s', @extschema@.tribe_power_version(),
+            (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'tribe_power'));
+        RETURN NEXT;
+
+        "check" := 'worker';
+        found_worker := EXISTS (
+            SELECT FROM pg_stat_activity a
+            WHERE a.backend_type = 'tribe_power worker' AND a.datname = current_database());
+        IF found_worker THEN
+            status := 'ok';
+            detail := 'a worker serves this database';
+            remedy := NULL;
+        ELSIF 'tribe_power' = ANY (string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ',')) THEN
+            status := 'fail';
+            detail := format('the worker serves database "%s", not this one', current_setting('tribe_power.database'));
+            remedy := format('ALTER SYSTEM SET tribe_power.database = %L; SELECT pg_reload_conf();', current_database());
+        ELSE
+            status := 'warn';
+            detail := 'the library is not preloaded, and no worker was started';
+            remedy := 'SELECT tribe_power_start_worker(); and for the next restart, in postgresql.conf: shared_preload_libraries = ''tribe_power''';
+        END IF;
+        RETURN NEXT;
+
+        IF found_worker AND NOT current_setting('tribe_power.enabled')::boolean THEN
+            "check" := 'worker';
+            status := 'warn';
+            detail := 'the worker is paused';
+            remedy := 'ALTER SYSTEM SET tribe_power.enabled = on; SELECT pg_reload_conf();';
+            RETURN NEXT;
+        END IF;
+
+        IF NOT EXISTS (SELECT FROM @extschema@.tribe_power_nodes n WHERE n.enabled) THEN
+            "check" := 'registry';
+            status := 'warn';
+            detail := 'no node is enabled';
+            remedy := 'INSERT INTO tribe_power_nodes (node_name, address) VALUES (''NAME'', ''ADDRESS'');';
+            RETURN NEXT;
+        END IF;
+    END IF;
+
+    -- the last polls
+    FOR r IN
+        SELECT n.node_name AS name, s.last_attempt,
+               coalesce(n.poll_interval, period) AS every, coalesce(s.failures, 0) AS failures
+        FROM @extschema@.tribe_power_nodes n
+        LEFT JOIN @extschema@.tribe_power_node_status s ON s.node_name = n.node_name
+        WHERE n.enabled AND (node IS NULL OR n.node_name = node)
+        ORDER BY n.node_name
+    LOOP
+        "check" := 'last poll';
+        node_name := r.name;
+        remedy := NULL;
+        IF r.last_attempt IS NULL THEN
+            status := 'warn';
+            detail := 'not polled yet';
+            remedy := 'SELECT * FROM tribe_power_collect();';
+        ELSIF now() - r.last_attempt
+              > (2.5 * CASE WHEN r.failures < 3 THEN r.every
+                            ELSE greatest(r.every, interval '1 hour') END) + jitter THEN
+            status := 'fail';
+            detail := format('the last poll ended %s ago, it should be every %s',
+                             date_trunc('second', now() - r.last_attempt), r.every);
+            remedy := 'See the check "worker", and the server''s log for tribe_power.';
+        ELSE
+            status := 'ok';
+            detail := format('%s ago', date_trunc('second', now() - r.last_attempt));
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+
+    -- keys
+    FOR r IN
+        SELECT k.path, @extschema@.tribe_power_key_file_state(k.path) AS problem
+        FROM (SELECT DISTINCT coalesce(n.identity_file, current_setting('tribe_power.identity_file')) AS path
+              FROM @extschema@.tribe_power_nodes n
+              WHERE n.enabled AND (node IS NULL OR n.node_name = node)) k
+        ORDER BY k.path
+    LOOP
+        "check" := 'private key';
+        node_name := NULL;
+        status := CASE WHEN r.problem IS NULL THEN 'ok' ELSE 'fail' END;
+        detail := coalesce(r.problem, r.path);
+        remedy := CASE WHEN r.problem IS NOT NULL THEN
+            format('As the server''s user: ssh-keygen -t ed25519 -N '''' -f %s, or chmod 600 it.', r.path) END;
+        RETURN NEXT;
+    END LOOP;
+    FOR r IN
+        SELECT n.node_name AS name FROM @extschema@.tribe_power_nodes n
+        WHERE n.enabled AND n.host_key IS NULL AND (node IS NULL OR n.node_name = node)
+        ORDER BY n.node_name
+    LOOP
+        "check" := 'host key';
+        node_name := r.name;
+        status := 'warn';
+        detail := 'not pinned in the registry: tribe_power.known_hosts_file decides';
+        remedy := format('SELECT * FROM tribe_power_scan_host_key(%L); then tribe_power_trust_host_key(%L, fingerprint)', r.name, r.name);
+        RETURN NEXT;
+    END LOOP;
+
+    -- the nodes, live
+    FOR r IN
+        SELECT e.* FROM @extschema@.tribe_power_examine(
+            CASE WHEN node IS NOT NULL THEN ARRAY[node] END) e
+    LOOP
+        "check" := r.section;
+        node_name := r.node_name;
+        status := CASE WHEN r.section = 'login' AND r.reason = 'read' THEN 'ok'
+                       -- what the total does without
+                       WHEN r.reason IN ('absent', 'asleep')
+                            AND r.section IN ('cpu_temperature', 'platform') THEN 'warn'
+                       ELSE 'fail' END;
+        detail := concat_ws(': ', r.reason, r.detail);
+        remedy := r.remedy;
+        RETURN NEXT;
+    END LOOP;
+
+    IF node IS NULL THEN
+        "check" := 'daily totals';
+        node_name := NULL;
+        IF EXISTS (
+            SELECT FROM @extschema@.tribe_power_nodes n
+            WHERE EXISTS (SELECT FROM @extschema@.tribe_power_metrics m
+                          WHERE m.node_name = n.node_name
+                            AND m."timestamp" >= yesterday::timestamp AT TIME ZONE zone
+                            AND m."timestamp" < (yesterday + 1)::timestamp AT TIME ZONE zone)
+              AND NOT EXISTS (SELECT FROM @extschema@.tribe_power_daily d
+                              WHERE d.node_name = n.node_name AND d.date = yesterday)) THEN
+            status := 'warn';
+            detail := format('%s has readings that are not in tribe_power_daily', yesterday);
+            remedy := 'SELECT tribe_power_aggregate(); and SELECT * FROM tribe_power_schedule(); to have it done.';
+        ELSE
+            status := 'ok';
+            detail := format('up to date to %s', yesterday);
+            remedy := NULL;
+        END IF;
+        RETURN NEXT;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_doctor(text) IS
+'Checks the hub and all nodes, or one node: a row a check with status (ok, warn, fail), detail, and a remedy that can be pasted. Polls the nodes (at most tribe_power.round_timeout) and changes nothing. Raises undefined_object for a name that is not registered.';
+
