@@ -50,17 +50,16 @@ tool() {
 # Prints a tool's text, every line behind a key and cut at the first byte that
 # is not printable.  Only for jobs: they print at once, the rest at the end.
 say() {
-	key=$1
-	text=$2
+	said=$2
 	lines=0
-	while [ -n "$text" ] && [ $lines -lt 64 ]; do
-		line=${text%%"$nl"*}
-		case $text in
-			*"$nl"*) text=${text#*"$nl"} ;;
-			*) text= ;;
+	while [ -n "$said" ] && [ $lines -lt 64 ]; do
+		line=${said%%"$nl"*}
+		case $said in
+			*"$nl"*) said=${said#*"$nl"} ;;
+			*) said= ;;
 		esac
 		line=${line%%[!\ -~]*}
-		[ -z "$line" ] || printf '%s %.500s\n' "$key" "$line"
+		[ -z "$line" ] || printf '%s %.500s\n' "$1" "$line"
 		lines=$((lines + 1))
 	done
 }
@@ -590,5 +589,6 @@ main() {
 	exit 0
 }
 
-# Read to the end before anything runs; nothing may eat the script's own stdin.
-main < /dev/null 2> /dev/null
+# Nothing runs before the last brace is read, so a script that was cut on its
+# way does nothing; and nothing that runs may eat the script's own stdin.
+{ main < /dev/null 2> /dev/null; }
