@@ -1,0 +1,40 @@
+\set ECHO none
+\getenv root PG_ABS_SRCDIR
+\set helper :root '/pgtap.psql'
+\i :helper
+
+-- Operating: the doctor's findings without a node and with one that is not
+-- there, schedules without pg_cron, private key files by their mode.
+SELECT plan(14);
+
+SELECT is(status, 'ok', 'doctor: versions agree') FROM tribe_power_doctor() WHERE "check" = 'versions';
+SELECT is(status, 'warn', 'doctor: no worker serves the test database')
+FROM tribe_power_doctor() WHERE "check" = 'worker';
+SELECT matches(remedy, 'tribe_power_start_worker', 'and says how to start one')
+FROM tribe_power_doctor() WHERE "check" = 'worker';
+SELECT is(status, 'warn', 'doctor: an empty registry') FROM tribe_power_doctor() WHERE "check" = 'registry';
+
+INSERT INTO tribe_power_nodes (node_name, address, port, identity_file)
+VALUES ('gone', '127.0.0.1', 1, '/nonexistent/key');
+SELECT is(array_agg("check" || ':' || status ORDER BY "check"),
+          '{"daily totals:ok","host key:warn","last poll:warn",login:fail,"private key:fail",versions:ok,worker:warn}'::text[],
+          'doctor: each thing that is broken has its row')
+FROM tribe_power_doctor();
+SELECT is(count(*) FILTER (WHERE status <> 'ok' AND coalesce(remedy, '') = ''), 0::bigint,
+          'doctor: whatever is not ok has a remedy')
+FROM tribe_power_doctor();
+SELECT is(array_agg(DISTINCT node_name), '{gone,NULL}'::text[], 'doctor(node) speaks of that node only')
+FROM tribe_power_doctor('gone');
+SELECT matches(detail, '^identity_file: .*/nonexistent/key', 'doctor: the live poll says why')
+FROM tribe_power_doctor('gone') WHERE "check" = 'login';
+SELECT throws_ok($$SELECT tribe_power_doctor('nobody')$$, '42704', 'node "nobody" is not registered');
+SELECT is(count(*), 0::bigint, 'doctor: nothing was stored') FROM tribe_power_node_status;
+
+SELECT refused('SELECT tribe_power_schedule()', '55000', 'pg_cron is not installed%', '%CREATE EXTENSION pg_cron%',
+               'schedule without pg_cron');
+SELECT is(tribe_power_unschedule(), 0, 'unschedule without pg_cron');
+
+SELECT matches(tribe_power_key_file_state('/etc/passwd'), 'can be read by others \(mode 0644\)', 'a key that others can read');
+SELECT matches(tribe_power_key_file_state('/nonexistent'), 'No such file', 'a key that is not there');
+
+SELECT * FROM finish();
