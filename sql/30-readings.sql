@@ -1,5 +1,10 @@
 -- Readings, and the status of each node with the counters that the next
 -- reading is reckoned from.
+--
+-- The table of readings has no key of its own: each partition has one, and is
+-- no member of the extension.  So pg_dump carries partitions with their keys and
+-- rows, and CREATE EXTENSION in the new place stands in the way of none.  Hence
+-- this script makes no partition but the default; sql/45-storage.sql does.
 
 CREATE TABLE tribe_power_metrics (
     node_name text NOT NULL,
@@ -21,10 +26,8 @@ CREATE TABLE tribe_power_metrics (
     energy_joules double precision,
     energy_quality text,
     rebooted boolean NOT NULL DEFAULT false,
-    problems jsonb,
-    CONSTRAINT tribe_power_metrics_pkey PRIMARY KEY (node_name, "timestamp")
-);
-CREATE INDEX tribe_power_metrics_timestamp_idx ON tribe_power_metrics ("timestamp");
+    problems jsonb
+) PARTITION BY RANGE ("timestamp");
 
 COMMENT ON TABLE tribe_power_metrics IS
 'One row a reading. A number that is not known is NULL, never 0; problems says why.';
@@ -54,6 +57,17 @@ COMMENT ON COLUMN tribe_power_metrics.problems IS
 
 SELECT pg_catalog.pg_extension_config_dump('tribe_power_metrics', '');
 
+-- Rows whose partition is not there yet; upkeep moves them to one.
+CREATE TABLE tribe_power_metrics_default (LIKE tribe_power_metrics INCLUDING ALL);
+ALTER TABLE tribe_power_metrics_default
+    ADD CONSTRAINT tribe_power_metrics_default_pkey PRIMARY KEY ("timestamp", node_name);
+CREATE INDEX tribe_power_metrics_default_long_idx ON tribe_power_metrics_default ("timestamp")
+    WHERE interval_seconds > 900;
+ALTER TABLE tribe_power_metrics ATTACH PARTITION tribe_power_metrics_default DEFAULT;
+COMMENT ON TABLE tribe_power_metrics_default IS
+'Readings whose partition of tribe_power_metrics is not there yet. Upkeep moves them; one that lies in the future stays.';
+SELECT pg_catalog.pg_extension_config_dump('tribe_power_metrics_default', '');
+
 -- Updated at every poll: room in each page keeps the updates off the index.
 CREATE TABLE tribe_power_node_status (
     node_name text NOT NULL,
@@ -66,11 +80,23 @@ CREATE TABLE tribe_power_node_status (
     elapsed_ms integer,
     last_reading timestamptz,
     counters bytea,
+    total_power_watts real,
+    cpu_power_watts real,
+    gpu_power_watts real,
+    dram_power_watts real,
+    platform_power_watts real,
+    cpu_temp_celsius real,
+    gpu_temp_celsius real,
+    cpu_utilization real,
+    gpu_utilization real,
+    memory_used_gb real,
+    memory_total_gb real,
+    problems jsonb,
     CONSTRAINT tribe_power_node_status_pkey PRIMARY KEY (node_name)
 ) WITH (fillfactor = 45);
 
 COMMENT ON TABLE tribe_power_node_status IS
-'How each node''s polls go. Written by the worker and tribe_power_collect(); its row lock keeps two of them from counting the same energy.';
+'How each node''s polls go, and its newest reading. Written by the worker and tribe_power_collect(); its row lock keeps two of them from counting the same energy.';
 COMMENT ON COLUMN tribe_power_node_status.node_name IS 'The node, as registered.';
 COMMENT ON COLUMN tribe_power_node_status.last_attempt IS 'When the last poll ended; NULL: never polled.';
 COMMENT ON COLUMN tribe_power_node_status.last_success IS 'When the last good poll ended; NULL: never.';
@@ -81,6 +107,18 @@ COMMENT ON COLUMN tribe_power_node_status.next_attempt IS 'The worker''s next po
 COMMENT ON COLUMN tribe_power_node_status.elapsed_ms IS 'How long the last poll took, ms.';
 COMMENT ON COLUMN tribe_power_node_status.last_reading IS 'timestamp of the newest reading.';
 COMMENT ON COLUMN tribe_power_node_status.counters IS 'The counters of the newest reading, in a form of the library''s own; NULL makes the next reading a first one.';
+COMMENT ON COLUMN tribe_power_node_status.total_power_watts IS 'Of the newest reading, as the columns below; see tribe_power_metrics. W.';
+COMMENT ON COLUMN tribe_power_node_status.cpu_power_watts IS 'W, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.gpu_power_watts IS 'W, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.dram_power_watts IS 'W, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.platform_power_watts IS 'W, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.cpu_temp_celsius IS '°C, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.gpu_temp_celsius IS '°C, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.cpu_utilization IS '%, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.gpu_utilization IS '%, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.memory_used_gb IS 'GiB, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.memory_total_gb IS 'GiB, of the newest reading.';
+COMMENT ON COLUMN tribe_power_node_status.problems IS 'Of the newest reading; NULL: all was well.';
 
 SELECT pg_catalog.pg_extension_config_dump('tribe_power_node_status', '');
 

@@ -9,3 +9,9 @@ REVOKE ALL ON FUNCTION tribe_power_aggregate(date), tribe_power_aggregate(date, 
 
 GRANT SELECT ON tribe_power_metrics, tribe_power_daily, tribe_power_node_status,
     tribe_power_latest, tribe_power_gpus TO pg_monitor;
+
+-- partitions are the owner's
+REVOKE ALL ON FUNCTION tribe_power_partitions(), tribe_power_partition_width(),
+    tribe_power_partition_range(timestamptz), tribe_power_make_partition(timestamptz),
+    tribe_power_make_partitions() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tribe_power_partitions() TO pg_monitor;

@@ -30,10 +30,18 @@ char	   *setting_ssh_user = NULL;
 char	   *setting_timezone = NULL;
 int			setting_nice = 15;
 int			setting_poller_memory = 256;
+int			setting_partition_width = PARTITION_MONTH;
 
 static const struct config_enum_entry host_key_policies[] = {
 	{"strict", HOST_KEY_STRICT, false},
 	{"accept-new", HOST_KEY_ACCEPT_NEW, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry partition_widths[] = {
+	{"day", PARTITION_DAY, false},
+	{"week", PARTITION_WEEK, false},
+	{"month", PARTITION_MONTH, false},
 	{NULL, 0, false}
 };
 
@@ -175,6 +183,11 @@ settings_define(void)
 							NULL,
 							&setting_poller_memory, 256, 64, 65536,
 							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomEnumVariable("tribe_power.partition_width",
+							 "How much time a partition of the readings holds.",
+							 "For partitions made from now on: month up to some 50 nodes, week up to 500, day beyond.",
+							 &setting_partition_width, PARTITION_MONTH, partition_widths,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("tribe_power");
 }
@@ -205,4 +218,10 @@ settings_timezone(void)
 	if (setting_timezone != NULL && setting_timezone[0] != '\0')
 		return setting_timezone;
 	return log_timezone != NULL ? pg_get_timezone_name(log_timezone) : "UTC";
+}
+
+const char *
+settings_partition_width(void)
+{
+	return partition_widths[setting_partition_width].name;
 }

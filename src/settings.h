@@ -26,6 +26,15 @@ extern char *setting_timezone;
 extern int	setting_nice;
 extern int	setting_poller_memory;	/* MB */
 
+extern int	setting_partition_width;	/* enum partition_width */
+
+enum partition_width
+{
+	PARTITION_DAY = 0,
+	PARTITION_WEEK,
+	PARTITION_MONTH,
+};
+
 extern void settings_define(void);
 
 /* A path with a leading "~/" replaced by the server's home; palloc'd. */
@@ -33,5 +42,8 @@ extern char *settings_expand_path(const char *path);
 
 /* The zone that days are counted in; never empty. */
 extern const char *settings_timezone(void);
+
+/* "day", "week" or "month". */
+extern const char *settings_partition_width(void);
 
 #endif

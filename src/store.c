@@ -18,6 +18,7 @@
 
 #include "common/schedule.h"
 #include "compat.h"
+#include "partition.h"
 #include "settings.h"
 #include "statement.h"
 #include "store.h"
@@ -49,8 +50,9 @@ static Statement insert_readings = {
 	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
 	"$15, $16, $17, $18, $19, $20) "
 	"AS u (node_name, node_ip, ts, a, b, c, d, e, f, g, h, i, j, k, l, m, "
-	"quality, rebooted, problems, raw) "
-	"ON CONFLICT (node_name, \"timestamp\") DO NOTHING",
+	"quality, rebooted, problems, raw) WHERE ts IS NOT NULL "
+	/* whatever key the partition has: nothing may fail a batch for ever */
+	"ON CONFLICT DO NOTHING",
 	20, {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
 		FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID,
 		FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID,
@@ -60,7 +62,11 @@ static Statement insert_readings = {
 
 #define READING_NUMBERS 13
 
-/* A poll by hand leaves the schedule alone, except that success ends waiting. */
+#define NEWEST(column) \
+	#column " = CASE WHEN u.reading IS NULL THEN t." #column " ELSE u." #column " END"
+
+/* A poll by hand leaves the schedule alone, except that success ends waiting.
+ * A failed one leaves the newest reading as it was. */
 static Statement update_status = {
 	"UPDATE @s@.tribe_power_node_status t SET "
 	"last_attempt = u.received, "
@@ -70,13 +76,29 @@ static Statement update_status = {
 	"  WHEN u.outcome = 'read' AND t.failures > 0 THEN NULL ELSE t.next_attempt END, "
 	"elapsed_ms = u.elapsed_ms, "
 	"last_reading = coalesce(u.reading, t.last_reading), "
-	"counters = coalesce(u.counters, t.counters) "
-	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-	"AS u (node_name, received, outcome, error, failures, next, elapsed_ms, reading, counters) "
+	"counters = coalesce(u.counters, t.counters), "
+	NEWEST(cpu_power_watts) ", " NEWEST(cpu_temp_celsius) ", " NEWEST(cpu_utilization) ", "
+	NEWEST(gpu_power_watts) ", " NEWEST(gpu_temp_celsius) ", " NEWEST(gpu_utilization) ", "
+	NEWEST(memory_used_gb) ", " NEWEST(memory_total_gb) ", " NEWEST(dram_power_watts) ", "
+	NEWEST(platform_power_watts) ", " NEWEST(total_power_watts) ", "
+	"problems = CASE WHEN u.reading IS NULL THEN t.problems ELSE u.problems::jsonb END "
+	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+	"$16, $17, $18, $19, $20, $21) "
+	"AS u (node_name, received, outcome, error, failures, next, elapsed_ms, reading, counters, "
+	"cpu_power_watts, cpu_temp_celsius, cpu_utilization, "
+	"gpu_power_watts, gpu_temp_celsius, gpu_utilization, "
+	"memory_used_gb, memory_total_gb, dram_power_watts, platform_power_watts, "
+	"total_power_watts, problems) "
 	"WHERE t.node_name = u.node_name",
-	9, {TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID,
-	TIMESTAMPTZARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, BYTEAARRAYOID}
+	21, {TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID,
+		TIMESTAMPTZARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, BYTEAARRAYOID,
+		FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID,
+		FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID,
+	FLOAT8ARRAYOID, TEXTARRAYOID}
 };
+
+/* The first of a reading's numbers; the status row keeps no more of them. */
+#define STATUS_NUMBERS 11
 
 /* accept-new: the key that a node showed at its first login is its pin. */
 static Statement pin_host_keys = {
@@ -138,13 +160,17 @@ store_problems_json(const struct reading *reading)
 	return buffer.data;
 }
 
-/* One column each; rows are added in step. */
+/* One column each, in step with StatusArrays: without a timestamp where the
+ * node gave no reading. */
 typedef struct RowArrays
 {
-	int			count;
+	int			count;			/* readings */
+	TimestampTz first;			/* the span of their times */
+	TimestampTz last;
 	char	  **node_name;
 	char	  **node_ip;
 	Datum	   *timestamp;
+	bool	   *no_timestamp;
 	Datum	   *numbers[READING_NUMBERS];
 	bool	   *number_nulls[READING_NUMBERS];
 	char	  **quality;
@@ -175,18 +201,23 @@ rows_init(RowArrays *rows, int count)
 	int			i;
 
 	rows->count = 0;
-	rows->node_name = palloc(sizeof(char *) * count);
-	rows->node_ip = palloc(sizeof(char *) * count);
-	rows->timestamp = palloc(sizeof(Datum) * count);
+	rows->first = DT_NOEND;
+	rows->last = DT_NOBEGIN;
+	rows->node_name = palloc0(sizeof(char *) * count);
+	rows->node_ip = palloc0(sizeof(char *) * count);
+	rows->timestamp = palloc0(sizeof(Datum) * count);
+	rows->no_timestamp = palloc(sizeof(bool) * count);
+	memset(rows->no_timestamp, true, sizeof(bool) * count);
 	for (i = 0; i < READING_NUMBERS; i++)
 	{
-		rows->numbers[i] = palloc(sizeof(Datum) * count);
+		rows->numbers[i] = palloc0(sizeof(Datum) * count);
 		rows->number_nulls[i] = palloc(sizeof(bool) * count);
+		memset(rows->number_nulls[i], true, sizeof(bool) * count);
 	}
-	rows->quality = palloc(sizeof(char *) * count);
-	rows->rebooted = palloc(sizeof(Datum) * count);
-	rows->problems = palloc(sizeof(char *) * count);
-	rows->raw = palloc(sizeof(char *) * count);
+	rows->quality = palloc0(sizeof(char *) * count);
+	rows->rebooted = palloc0(sizeof(Datum) * count);
+	rows->problems = palloc0(sizeof(char *) * count);
+	rows->raw = palloc0(sizeof(char *) * count);
 }
 
 static void
@@ -207,7 +238,7 @@ status_init(StatusArrays *status, int count)
 }
 
 static void
-add_row(RowArrays *rows, const RoundNode *node, TimestampTz timestamp)
+add_row(RowArrays *rows, int row, const RoundNode *node, TimestampTz timestamp)
 {
 	const struct reading *reading = &node->reading;
 	const double numbers[READING_NUMBERS] = {
@@ -217,12 +248,15 @@ add_row(RowArrays *rows, const RoundNode *node, TimestampTz timestamp)
 		reading->dram_power_watts, reading->platform_power_watts,
 		reading->total_power_watts, reading->interval_seconds, reading->energy_joules
 	};
-	int			row = rows->count++;
 	int			i;
 
+	rows->count++;
+	rows->first = Min(rows->first, timestamp);
+	rows->last = Max(rows->last, timestamp);
 	rows->node_name[row] = node->name;
 	rows->node_ip[row] = node->peer_address[0] != '\0' ? node->peer_address : NULL;
 	rows->timestamp[row] = TimestampTzGetDatum(timestamp);
+	rows->no_timestamp[row] = false;
 	for (i = 0; i < READING_NUMBERS; i++)
 	{
 		rows->number_nulls[i][row] = !isfinite(numbers[i]);
@@ -267,7 +301,7 @@ store_one(RoundNode *node, HeapTuple tuple, TupleDesc desc,
 		/* the key is (node, time): two answers within a microsecond */
 		if (!never_read && DatumGetTimestampTz(last_reading) == timestamp)
 			timestamp++;
-		add_row(rows, node, timestamp);
+		add_row(rows, slot, node, timestamp);
 		status->reading[slot] = TimestampTzGetDatum(timestamp);
 		status->no_reading[slot] = false;
 		if (newer)
@@ -308,28 +342,26 @@ store_one(RoundNode *node, HeapTuple tuple, TupleDesc desc,
 }
 
 static void
-write_rows(const ExtensionInfo *extension, RowArrays *rows)
+write_arrays(const ExtensionInfo *extension, RowArrays *rows, StatusArrays *status, int n)
 {
-	Datum		values[20];
-	int			n = rows->count;
+	Datum		reading[20];
+	Datum		values[9 + STATUS_NUMBERS + 1];
 	int			i;
 
-	values[0] = statement_text_array(rows->node_name, n);
-	values[1] = statement_text_array(rows->node_ip, n);
-	values[2] = statement_array(rows->timestamp, NULL, n, TIMESTAMPTZOID);
+	reading[0] = statement_text_array(rows->node_name, n);
+	reading[1] = statement_text_array(rows->node_ip, n);
+	reading[2] = statement_array(rows->timestamp, rows->no_timestamp, n, TIMESTAMPTZOID);
 	for (i = 0; i < READING_NUMBERS; i++)
-		values[3 + i] = statement_array(rows->numbers[i], rows->number_nulls[i], n, FLOAT8OID);
-	values[16] = statement_text_array(rows->quality, n);
-	values[17] = statement_array(rows->rebooted, NULL, n, BOOLOID);
-	values[18] = statement_text_array(rows->problems, n);
-	values[19] = statement_text_array(rows->raw, n);
-	statement_run(&insert_readings, extension, values, NULL, SPI_OK_INSERT);
-}
-
-static void
-write_status(const ExtensionInfo *extension, StatusArrays *status, int n)
-{
-	Datum		values[9];
+		reading[3 + i] = statement_array(rows->numbers[i], rows->number_nulls[i], n, FLOAT8OID);
+	reading[16] = statement_text_array(rows->quality, n);
+	reading[17] = statement_array(rows->rebooted, NULL, n, BOOLOID);
+	reading[18] = statement_text_array(rows->problems, n);
+	reading[19] = statement_text_array(rows->raw, n);
+	if (rows->count > 0)
+	{
+		partition_ensure(extension, rows->first, rows->last);
+		statement_run(&insert_readings, extension, reading, NULL, SPI_OK_INSERT);
+	}
 
 	values[0] = statement_text_array(status->node_name, n);
 	values[1] = statement_array(status->received, NULL, n, TIMESTAMPTZOID);
@@ -340,6 +372,9 @@ write_status(const ExtensionInfo *extension, StatusArrays *status, int n)
 	values[6] = statement_array(status->elapsed_ms, NULL, n, INT4OID);
 	values[7] = statement_array(status->reading, status->no_reading, n, TIMESTAMPTZOID);
 	values[8] = statement_array(status->counters, status->no_counters, n, BYTEAOID);
+	for (i = 0; i < STATUS_NUMBERS; i++)
+		values[9 + i] = reading[3 + i];
+	values[9 + STATUS_NUMBERS] = reading[18];
 	statement_run(&update_status, extension, values, NULL, SPI_OK_UPDATE);
 }
 
@@ -425,9 +460,7 @@ store_nodes(const ExtensionInfo *extension, RoundNode **nodes, int count, bool s
 		store_one(node, table->vals[i], table->tupdesc, &rows, &status, done++);
 		node->stored = true;
 	}
-	if (rows.count > 0)
-		write_rows(extension, &rows);
 	if (done > 0)
-		write_status(extension, &status, done);
+		write_arrays(extension, &rows, &status, done);
 	write_pins(extension, nodes, count);
 }

@@ -7,14 +7,12 @@
 SELECT plan(5);
 
 INSERT INTO tribe_power_nodes (node_name, address) VALUES ('read', 'r'), ('never', 'n'), ('down', 'd');
-INSERT INTO tribe_power_metrics (node_name, "timestamp", total_power_watts, problems)
-VALUES ('read', '2025-06-10 12:00+00', 10, NULL),
-       ('read', '2025-06-10 12:10+00', 30, '{"rapl": "denied"}'),
-       ('read', '2025-06-10 12:05+00', 20, NULL),
-       ('gone', '2025-06-10 12:05+00', 99, NULL);
-INSERT INTO tribe_power_node_status (node_name, last_attempt, last_success, last_outcome, last_error, failures)
-VALUES ('read', '2025-06-10 12:10+00', '2025-06-10 12:10+00', 'read', NULL, 0),
-       ('down', '2025-06-10 12:10+00', NULL, 'refused', 'connection refused', 4);
+INSERT INTO tribe_power_node_status (node_name, last_attempt, last_success, last_outcome, last_error, failures,
+                                     last_reading, total_power_watts, problems)
+VALUES ('read', '2025-06-10 12:10+00', '2025-06-10 12:10+00', 'read', NULL, 0,
+        '2025-06-10 12:10+00', 30, '{"rapl": "denied"}'),
+       ('down', '2025-06-10 12:10+00', NULL, 'refused', 'connection refused', 4, NULL, NULL, NULL),
+       ('gone', '2025-06-10 12:10+00', '2025-06-10 12:10+00', 'read', NULL, 0, '2025-06-10 12:10+00', 99, NULL);
 
 SELECT set_eq('SELECT node_name FROM tribe_power_latest', ARRAY['read', 'never', 'down'],
               'registered nodes, each once');

@@ -21,6 +21,7 @@ SELECT results_eq(
              ('tribe_power.max_connections', 'superuser', '64'),
              ('tribe_power.nice', 'sighup', '15'),
              ('tribe_power.node_timeout', 'superuser', '15000'),
+             ('tribe_power.partition_width', 'sighup', 'month'),
              ('tribe_power.poller_memory', 'sighup', '256'),
              ('tribe_power.round_timeout', 'superuser', '120000'),
              ('tribe_power.sample_window', 'superuser', '1000'),

@@ -1,0 +1,133 @@
+-- Partitions of tribe_power_metrics: seen, and made where one is missing.
+
+CREATE FUNCTION tribe_power_partitions(
+    OUT partition regclass,
+    OUT range_start timestamptz,
+    OUT range_end timestamptz,
+    OUT is_default boolean,
+    OUT bytes bigint)
+    RETURNS SETOF record
+    LANGUAGE c STABLE SECURITY DEFINER PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_partitions() IS
+'The partitions of tribe_power_metrics in the order of their time: [range_start, range_end), NULL for the default partition, and bytes on disk with indexes and TOAST.';
+
+CREATE FUNCTION tribe_power_partition_width() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_partition_width() IS
+'tribe_power.partition_width: day, week or month.';
+
+-- The range in which a partition for this time belongs: a day, week or month of
+-- tribe_power_timezone(), cut to what its neighbours leave free, since the width
+-- or the zone may have been another when those were made.
+CREATE FUNCTION tribe_power_partition_range(
+    "at" timestamptz, OUT range_start timestamptz, OUT range_end timestamptz)
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    zone CONSTANT text := @extschema@.tribe_power_timezone();
+    width CONSTANT text := @extschema@.tribe_power_partition_width();
+    start CONSTANT timestamp := date_trunc(width, at AT TIME ZONE zone);
+BEGIN
+    SELECT greatest(start AT TIME ZONE zone, max(p.range_end) FILTER (WHERE p.range_end <= at)),
+           least((start + ('1 ' || width)::interval) AT TIME ZONE zone,
+                 min(p.range_start) FILTER (WHERE p.range_start > at))
+    INTO range_start, range_end
+    FROM @extschema@.tribe_power_partitions() p;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_partition_range(timestamptz) IS
+'Used by tribe_power_make_partition(): the range of the partition that a reading of this time belongs to, by tribe_power.partition_width.';
+
+CREATE FUNCTION tribe_power_make_partition("at" timestamptz) RETURNS regclass
+    LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET lock_timeout = '1s'
+    SET client_min_messages = warning
+    AS $$
+DECLARE
+    zone CONSTANT text := @extschema@.tribe_power_timezone();
+    range_start timestamptz;
+    range_end timestamptz;
+    local_start timestamp;
+    name text;
+    made regclass;
+BEGIN
+    IF NOT isfinite(at) THEN
+        RAISE EXCEPTION 'there is no partition for %', at
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    BEGIN
+        -- One at a time; conflicts with no reader or writer.
+        LOCK TABLE ONLY @extschema@.tribe_power_metrics IN SHARE UPDATE EXCLUSIVE MODE;
+        SELECT p.partition INTO made FROM @extschema@.tribe_power_partitions() p
+        WHERE p.range_start <= at AND at < p.range_end;
+        IF made IS NOT NULL THEN
+            RETURN made;
+        END IF;
+        -- ATTACH takes this lock. Not waiting for it, we make nobody wait behind us.
+        LOCK TABLE @extschema@.tribe_power_metrics_default IN ACCESS EXCLUSIVE MODE NOWAIT;
+        SELECT r.range_start, r.range_end INTO range_start, range_end
+        FROM @extschema@.tribe_power_partition_range(at) r;
+
+        local_start := range_start AT TIME ZONE zone;
+        name := 'tribe_power_metrics_' || to_char(local_start,
+            CASE WHEN local_start = date_trunc('month', local_start)
+                      AND @extschema@.tribe_power_partition_width() = 'month'
+                 THEN 'YYYY_MM' ELSE 'YYYY_MM_DD' END);
+        WHILE to_regclass(format('@extschema@.%I', name)) IS NOT NULL LOOP
+            name := name || '_x';
+        END LOOP;
+        -- PARTITION OF would lock out everybody; LIKE and ATTACH do not.
+        EXECUTE format('CREATE TABLE @extschema@.%I (LIKE @extschema@.tribe_power_metrics INCLUDING ALL EXCLUDING INDEXES)', name);
+        EXECUTE format('WITH moved AS (DELETE FROM @extschema@.tribe_power_metrics_default d WHERE d."timestamp" >= $1 AND d."timestamp" < $2 RETURNING d.*) '
+                       'INSERT INTO @extschema@.%I SELECT * FROM moved', name) USING range_start, range_end;
+        EXECUTE format('ALTER TABLE @extschema@.%I ADD CONSTRAINT %I PRIMARY KEY ("timestamp", node_name)', name, name || '_pkey');
+        EXECUTE format('CREATE INDEX %I ON @extschema@.%I ("timestamp") WHERE interval_seconds > 900', name || '_long_idx', name);
+        EXECUTE format('ALTER TABLE @extschema@.tribe_power_metrics ATTACH PARTITION @extschema@.%I FOR VALUES FROM (%L) TO (%L)',
+                       name, range_start, range_end);
+        RETURN format('@extschema@.%I', name)::regclass;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN NULL;
+    END;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_make_partition(timestamptz) IS
+'The partition of tribe_power_metrics for readings of that time; makes it where there is none, as wide as tribe_power.partition_width says, and moves what of it was in the default partition. Waits for nobody and blocks nobody: NULL if somebody uses the default partition just now; try again later. Raises invalid_parameter_value for infinity.';
+
+CREATE FUNCTION tribe_power_make_partitions() RETURNS integer
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    width CONSTANT text := @extschema@.tribe_power_partition_width();
+    ahead CONSTANT timestamptz := now() + ('1 ' || width)::interval;
+    missing timestamptz;
+    made integer := 0;
+BEGIN
+    -- Restoring a dump: its partitions come by themselves, the registry last.
+    IF NOT EXISTS (SELECT FROM @extschema@.tribe_power_nodes)
+        AND NOT EXISTS (SELECT FROM @extschema@.tribe_power_metrics_default) THEN
+        RETURN 0;
+    END IF;
+    LOOP
+        SELECT w.at INTO missing
+        FROM (VALUES (now()), (ahead),
+                     ((SELECT min(d."timestamp") FROM @extschema@.tribe_power_metrics_default d
+                       WHERE d."timestamp" > '-infinity' AND d."timestamp" <= ahead))) w (at)
+        WHERE w.at IS NOT NULL
+          AND NOT EXISTS (SELECT FROM @extschema@.tribe_power_partitions() p
+                          WHERE p.range_start <= w.at AND w.at < p.range_end)
+        LIMIT 1;
+        EXIT WHEN missing IS NULL OR made >= 1000;
+        EXIT WHEN @extschema@.tribe_power_make_partition(missing) IS NULL;
+        made := made + 1;
+    END LOOP;
+    RETURN made;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_make_partitions() IS
+'Makes the partitions of now and the next one, and those of rows in the default partition that are not of the future; gives back how many. The worker calls it. Does nothing while no node is registered and the default partition is empty.';
