@@ -62,11 +62,14 @@ quote_first_line(const struct session *session, char *text, size_t size)
 	text_clean(text, size, transport->first, length);
 }
 
+/* libssh2 keeps any line before the banner as one, too. */
 static bool
 banner_came(const struct session *session)
 {
-	return session->transport.ssh != NULL &&
-		libssh2_session_banner_get(session->transport.ssh) != NULL;
+	const char *line = session->transport.ssh == NULL ? NULL :
+	libssh2_session_banner_get(session->transport.ssh);
+
+	return line != NULL && strncmp(line, "SSH-", 4) == 0;
 }
 
 /* Whether what came cannot be the beginning of an SSH banner. */
@@ -221,8 +224,14 @@ session_describe_failure(struct session *session, int code)
 	if (session->state == SESSION_HANDSHAKE && speaks_otherwise(session))
 	{
 		quote_first_line(session, text, sizeof(text));
-		session_fault(session, OUTCOME_HANDSHAKE_FAILED, "%s does not speak SSH: it said \"%s\"",
-					  peer, text);
+		/* what sshd says instead of its banner when it has no room */
+		if (strcmp(text, "Exceeded MaxStartups") == 0 ||
+			strcmp(text, "Not allowed at this time") == 0)
+			session_fault(session, OUTCOME_CLOSED,
+						  "%s turned the connection away: it said \"%s\"", peer, text);
+		else
+			session_fault(session, OUTCOME_HANDSHAKE_FAILED,
+						  "%s does not speak SSH: it said \"%s\"", peer, text);
 		return;
 	}
 	if (session->transport.over_limit)
