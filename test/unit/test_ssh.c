@@ -1,6 +1,7 @@
 /*
  * test_ssh.c: one session against real sshds, from the login to the report.
  */
+#define _GNU_SOURCE				/* unshare */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <arpa/inet.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -333,6 +339,75 @@ names_are_looked_up_and_every_address_tried(void **state)
 	assert_outcome(poll_one(poller, &job), OUTCOME_RESOLVE);
 }
 
+/* Fills a listener's queue, so that the kernel drops whoever comes next. */
+static int
+black_hole(const char *address, uint16_t port, int fillers[4])
+{
+	struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int			listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	inet_pton(AF_INET, address, &name.sin_addr);
+	assert_int_equal(bind(listener, (struct sockaddr *) &name, sizeof(name)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	for (int i = 0; i < 4; i++)
+	{
+		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		(void) !connect(fillers[i], (struct sockaddr *) &name, sizeof(name));
+	}
+	return listener;
+}
+
+/* Polls a name of which /etc/hosts, as this process sees it, has the lines. */
+static int
+poll_with_hosts(const char *hosts, const char *name, uint32_t connect_timeout)
+{
+	pid_t		pid = fork();
+	int			status;
+
+	if (pid == 0)
+	{
+		char		path[256];
+		struct poller *own;
+		struct job	job = loopback_job(&keys, plain.port);
+		struct kept_result *result;
+
+		snprintf(path, sizeof(path), "%s/hosts", keys.directory);
+		write_file(path, hosts, 0644);
+		if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+			mount(path, "/etc/hosts", NULL, MS_BIND, NULL) != 0)
+			_exit(77);
+		own = poller_create(1, 0);
+		job.address = name;
+		job.connect_timeout_ms = connect_timeout;
+		result = poll_one(own, &job);
+		if (result->outcome == OUTCOME_READ && strcmp(result->peer_address, "127.0.0.1") != 0)
+			_exit(78);
+		_exit(result->outcome);
+	}
+	waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	return WEXITSTATUS(status);
+}
+
+static void
+address_that_is_silent_leaves_time_for_the_next(void **state)
+{
+	int			fillers[4];
+	int			listener = black_hole("127.0.0.2", plain.port, fillers);
+
+	/* first that it is one, then that the other is reached */
+	assert_int_equal(poll_with_hosts("127.0.0.2 twin\n", "twin", 500), OUTCOME_CONNECT_TIMEOUT);
+	assert_int_equal(poll_with_hosts("127.0.0.2 twin\n127.0.0.1 twin\n", "twin", 4000),
+					 OUTCOME_READ);
+	assert_int_equal(poll_with_hosts("::1 twin\n127.0.0.2 twin\n127.0.0.1 twin\n", "twin", 4000),
+					 OUTCOME_READ);
+	for (int i = 0; i < 4; i++)
+		close(fillers[i]);
+	close(listener);
+}
+
 static void
 nothing_listens(void **state)
 {
@@ -398,6 +473,7 @@ main(void)
 		cmocka_unit_test(changed_host_key_is_never_taken),
 		cmocka_unit_test(pinned_type_is_asked_for),
 		cmocka_unit_test(names_are_looked_up_and_every_address_tried),
+		cmocka_unit_test(address_that_is_silent_leaves_time_for_the_next),
 		cmocka_unit_test(nothing_listens),
 		cmocka_unit_test(probe_that_takes_too_long_leaves_nothing_running),
 		cmocka_unit_test(sessions_leave_no_descriptor_behind),
