@@ -460,8 +460,8 @@ macmon_job() {
 }
 
 darwin() {
-	v=$(sysctl -n kern.bootsessionuuid)
 	boot_clock
+	v=$(sysctl -n kern.bootsessionuuid)
 	add "boot ${v:-$booted}"
 	add "memsize $(sysctl -n hw.memsize)"
 	if has macmon; then

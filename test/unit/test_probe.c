@@ -463,6 +463,74 @@ test_denied(void **state)
 	assert_false(report.zones[0].known[0] || report.zones[0].known[1]);
 }
 
+/* --- other systems ---------------------------------------------------------- */
+
+/* A Mac: helpers' files with tabs, CRs and many lines; macmon; 16 K pages. */
+static void
+test_mac(void **state)
+{
+	char		command[512];
+
+	if (!have_namespace() || geteuid() != 0)
+		skip();
+	put("mac/uname", 0755, "#!/bin/sh\necho Darwin 23.1.0\n");
+	put("mac/sysctl", 0755, "#!/bin/sh\ncase $2 in\nkern.bootsessionuuid) echo 9D2E-1 ;;\n"
+		"kern.boottime) echo \"{ sec = $(($(date +%s) - 5000)), usec = 123456 } Wed Dec 13 09:33:20 2023\" ;;\n"
+		"hw.memsize) echo 17179869184 ;;\nesac\n");
+	put("mac/top", 0755, "#!/bin/sh\nprintf 'Processes: 400\\nCPU usage: 50.0%% user, 0%% sys, 50.0%% idle \\n\\n'\n"
+		"printf 'CPU usage: 5.0%% user, 5.0%% sys, 90.0%% idle \\nPID\\n'\n");
+	put("mac/vm_stat", 0755, "#!/bin/sh\nprintf 'Mach Virtual Memory Statistics: (page size of 16384 bytes)\\n"
+		"Pages free:  5.\\nPages wired down:  100.\\nPages purgeable: 10.\\nAnonymous pages:   300.\\n"
+		"Pages occupied by compressor:  50.\\n'\n");
+	put("mac/stat", 0755, "#!/bin/sh\n[ \"$1 $2\" = '-f %m' ] && exec date -r \"$3\" +%s\n");
+	put("mactmp/powermetrics.json", 0644, "{\r\n\t\"cpu_power\":\t954,\n\n  \"gpu_power\": 46,\r\n\t\"timestamp\": \"x\"\n}");
+	snprintf(command, sizeof(command), "unshare -m sh -c 'mount --bind %s/mac /mnt && "
+			 "mount --bind %s/mactmp /tmp && PATH=/mnt:$PATH exec sh -s'", folder, folder);
+	run(command);
+	assert_int_equal(report.system, SYSTEM_MACOS);
+	assert_string_equal(report.boot_id, "9D2E-1");
+	assert_true(report.clock[1].known && report.clock[1].after >= 5000 && report.clock[1].after < 6000);
+	assert_near(report.cpu_utilization_percent, 10, 1e-9);
+	assert_near(report.memory_used_bytes, 440 * 16384.0, 0);
+	assert_near(report.powermetrics_cpu_watts, 0.954, 1e-9);
+	assert_near(report.powermetrics_gpu_watts, 0.046, 1e-9);
+	assert_true(report.powermetrics_age_seconds >= 0 && report.powermetrics_age_seconds < 600);
+
+	/* a FIFO in its place must not hold us up */
+	snprintf(command, sizeof(command), "cd %s/mactmp && rm powermetrics.json && mkfifo powermetrics.json", folder);
+	assert_int_equal(system(command), 0);
+	put("mac/macmon", 0755, "#!/bin/sh\necho '{\"cpu_power\": 0.25, \"gpu_power\": 0.5, \"all_power\": 0.8}'\necho more\n");
+	snprintf(command, sizeof(command), "unshare -m sh -c 'mount --bind %s/mac /mnt && "
+			 "mount --bind %s/mactmp /tmp && PATH=/mnt:$PATH exec sh -s'", folder, folder);
+	run(command);
+	assert_string_equal(report.powermetrics_source, "macmon");
+	assert_near(report.powermetrics_combined_watts, 0.8, 0);
+}
+
+static void
+test_freebsd(void **state)
+{
+	put("bsd/uname", 0755, "#!/bin/sh\necho FreeBSD 14.0-RELEASE\n");
+	put("bsd/sysctl", 0755, "#!/bin/sh\ncase $2 in\nkern.boottime) echo '{ sec = 1702460000, usec = 1 } Wed' ;;\n"
+		"kern.cp_time) echo 10 20 30 40 50 ;;\nhw.physmem) echo 8192000 ;;\nhw.pagesize) echo 4096 ;;\n"
+		"vm.stats.vm.v_free_count) echo 500 ;;\nvm.stats.vm.v_inactive_count) echo 500 ;;\n"
+		"dev.cpu.0.temperature) echo 45.5C ;;\nesac\n");
+	char		command[256];
+
+	snprintf(command, sizeof(command), "PATH=%s/bsd:$PATH sh -s", folder);
+	run(command);
+	assert_int_equal(report.system, SYSTEM_FREEBSD);
+	assert_int_equal(report.cpu[1].irq, 40);
+	assert_int_equal(report.cpu[1].idle, 50);
+	assert_near(report.memory_used_bytes, 8192000 - 4096000.0, 0);
+	assert_near(report.temperatures[0].value, 45.5, 0);
+
+	/* nothing at all is no error either */
+	put("bsd/sysctl", 0755, "#!/bin/sh\nexit 1\n");
+	run(command);
+	assert_false(report.clock[1].known);
+}
+
 int
 main(void)
 {
@@ -477,6 +545,8 @@ main(void)
 		cmocka_unit_test(test_watchdog),
 		cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_denied),
+		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_freebsd),
 	};
 
 	return cmocka_run_group_tests_name("probe", tests, set_up, tear_down);
