@@ -39,7 +39,7 @@ test_memory(void **state)
 	parse_body(MAC "memsize 8589934592\n"
 			   "vm_stat Mach Virtual Memory Statistics: (page size of 4096 bytes)\n"
 			   "vm_stat Pages wired down: 100.\nvm_stat Pages purgeable: 10.\n"
-			   "vm_stat Anonymous pages: 1000.\nvm_stat Pages occupied by compressor: 5.\n", &report);
+			   "vm_stat Anonymous pages: 1000\nvm_stat Pages occupied by compressor: 5.\n", &report);
 	assert_near(report.memory_used_bytes, (1000.0 - 10 + 100 + 5) * 4096, 0);
 
 	/* one line is missing: nothing is made up */
@@ -124,7 +124,7 @@ test_broken_files(void **state)
 		"{\"cpu_power\": 0x10}", "{\"cpu_power\": 1e999}", "{\"cpu_power\": null}",
 		"{\"a\": tru}", "{\"a\": \"\\x\"}", "{\"a\": \"\\u12g4\"}", "{\"a\": \"\\u12", "{\"a\": \"\\", "{\"a\": \"b",
 		"{\"a\": [1, 2}", "{\"a\": [1 2]}", "{\"a\": 1,}", "{\"a\": 11111111111111111111111111111111111111111111}",
-		"{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"cpu_power\": 1}}}}}}}}}",
+		"{\"cpu_power\": 954, \"gpu_power\": 1, \"a\":[[[[[[[[1]]]]]]]]}",	/* too deep */
 		"{\"a\": {\"cpu_power\": 1}}",
 	};
 	char		body[512];
@@ -139,6 +139,9 @@ test_broken_files(void **state)
 		assert_int_equal(report.gpu_count, 0);
 	}
 
+	parse_body(MAC "powermetrics_file 1702460000 /f\npowermetrics_json "
+			   "{\"cpu_power\": 954, \"gpu_power\": 1, \"a\":[[[[[[[1]]]]]]], \"b\":[[[[[[[1]]]]]]]}\n", &report);
+	assert_int_equal(REASON(SECTION_POWERMETRICS), REASON_NONE);
 	parse_body(MAC "powermetrics_denied /tmp/powermetrics.json\n", &report);
 	assert_int_equal(REASON(SECTION_POWERMETRICS), REASON_DENIED);
 	parse_body(MAC, &report);
