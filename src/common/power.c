@@ -67,7 +67,7 @@ has_slept(const struct report *report, const struct power_state *previous, const
 	if (!(window >= 20) || !(awake >= window) || !(span->window > 0))
 		return false;
 	awake = awake / window * span->window;
-	return awake < span->since / 2 && span->since - awake > 10;
+	return awake < span->since * 0.9 && span->since - awake > 10;
 }
 
 /* False: the report is not newer than the previous reading. */

@@ -403,7 +403,13 @@ test_reset_is_no_wrap(void **state)
 static void
 test_suspend(void **state)
 {
-	for (int slept = 0; slept < 2; slept++)
+	static const struct
+	{
+		int			awake;		/* of an hour */
+		bool		slept;
+	}			cases[] = {{3600, false}, {3400, false}, {2700, true}, {50, true}};
+
+	for (int i = 0; i < 4; i++)
 	{
 		rig_init(&rig, NODE_AUTO);
 		rig.context.poll_interval = 3600;
@@ -414,10 +420,10 @@ test_suspend(void **state)
 		at(4600);
 		rig_package(&rig, 29000000000, 10);
 		/* 100 jiffies a second by the window */
-		rig.report.cpu[0].user += slept ? 5000 : 360000;
-		rig.report.cpu[1].user += slept ? 5000 : 360000;
+		rig.report.cpu[0].user += cases[i].awake * 100;
+		rig.report.cpu[1].user += cases[i].awake * 100;
 		rig_read(&rig);
-		if (slept)
+		if (cases[i].slept)
 			assert_int_equal(rig_problem(&rig, SECTION_RAPL), REASON_AMBIGUOUS_WRAP);
 		else
 			assert_near(rig.reading.energy_joules, 30000, 0.001);
