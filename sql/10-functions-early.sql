@@ -24,3 +24,9 @@ CREATE FUNCTION tribe_power_remedy(section text, reason text) RETURNS text
 COMMENT ON FUNCTION tribe_power_remedy(text, text) IS
 'What to do about a problem, by the names that stand in tribe_power_metrics.problems: tribe_power_remedy(''rapl'', ''denied''). NULL where nothing can be done or a name is unknown.';
 
+
+CREATE FUNCTION tribe_power_keep_from(setting text) RETURNS timestamptz
+    LANGUAGE c STABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_keep_from(text) IS
+'Since when rows are kept, by the setting tribe_power.retention, raw_data_retention, hourly_retention or daily_retention (named without the prefix): now less that; -infinity: for ever. Raises invalid_parameter_value for another name.';

@@ -50,17 +50,64 @@ COMMENT ON COLUMN tribe_power_daily.avg_gpu_temp IS '°C, weighted by the time t
 
 SELECT pg_catalog.pg_extension_config_dump('tribe_power_daily', '');
 
+CREATE FUNCTION tribe_power_totals(
+    range_start timestamptz,
+    range_end timestamptz,
+    step_seconds double precision,
+    OUT node_name text,
+    OUT step_start timestamptz,
+    OUT step_length double precision,
+    OUT avg_cpu_power double precision,
+    OUT avg_gpu_power double precision,
+    OUT avg_total_power double precision,
+    OUT avg_cpu_utilization double precision,
+    OUT avg_gpu_utilization double precision,
+    OUT avg_cpu_temp double precision,
+    OUT avg_gpu_temp double precision,
+    OUT max_cpu_power double precision,
+    OUT max_gpu_power double precision,
+    OUT max_total_power double precision,
+    OUT joules double precision,
+    OUT counter_joules double precision,
+    OUT sample_count integer,
+    OUT covered_seconds double precision,
+    OUT reboots integer)
+    RETURNS SETOF record
+    LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_totals(timestamptz, timestamptz, double precision) IS
+'Totals from the readings as they are, by node and by steps of so many seconds from range_start on; W, J, s, %, °C; averages weighted by time. What tribe_power_daily and tribe_power_hourly are made from.';
+
+-- False where readings of the day may be gone: its totals are then not to be
+-- replaced by those of what is left.
+CREATE FUNCTION tribe_power_is_whole(range_start timestamptz, range_end timestamptz) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT range_start > @extschema@.tribe_power_keep_from('retention')
+       AND EXISTS (SELECT FROM @extschema@.tribe_power_partitions() p
+                   WHERE p.range_start <= $1 AND $1 < p.range_end)
+       AND EXISTS (SELECT FROM @extschema@.tribe_power_partitions() p
+                   WHERE p.range_start < $2 AND $2 <= p.range_end)
+$$;
+COMMENT ON FUNCTION tribe_power_is_whole(timestamptz, timestamptz) IS
+'Used by tribe_power_aggregate(): whether no reading of that time can have been dropped by retention.';
+
 CREATE FUNCTION tribe_power_aggregate(
     day date DEFAULT ((pg_catalog.now() AT TIME ZONE tribe_power_timezone())::date - 1))
     RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET max_parallel_workers_per_gather = 0
+    SET synchronize_seqscans = off
     AS $$
 DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
     day_start CONSTANT timestamptz := day::timestamp AT TIME ZONE zone;
     day_end CONSTANT timestamptz := (day + 1)::timestamp AT TIME ZONE zone;
     day_length double precision;
+    whole boolean;
     written integer;
 BEGIN
     IF day IS NULL OR NOT isfinite(day) THEN
@@ -69,78 +116,21 @@ BEGIN
                   HINT = 'tribe_power_aggregate() without a day takes yesterday.';
     END IF;
     day_length := extract(epoch FROM day_end - day_start);
+    whole := @extschema@.tribe_power_is_whole(day_start, day_end);
 
     INSERT INTO @extschema@.tribe_power_daily AS d (
         node_name, date, avg_cpu_power, max_cpu_power, avg_gpu_power, max_gpu_power,
         avg_total_power, max_total_power, energy_kwh, sample_count,
         coverage, covered_seconds, day_seconds, energy_kwh_estimated, energy_kwh_counter,
         reboots, avg_cpu_utilization, avg_gpu_utilization, avg_cpu_temp, avg_gpu_temp)
-    WITH reading AS (
-        SELECT m.*
-        FROM @extschema@.tribe_power_metrics m
-        WHERE m."timestamp" >= day_start AND m."timestamp" < day_end
-        UNION ALL
-        -- the reading after midnight whose interval began before it
-        SELECT next.*
-        FROM @extschema@.tribe_power_nodes n
-        CROSS JOIN LATERAL (
-            SELECT m.*
-            FROM @extschema@.tribe_power_metrics m
-            WHERE m.node_name = n.node_name AND m."timestamp" >= day_end
-              AND m.energy_joules IS NOT NULL
-            ORDER BY m."timestamp"
-            LIMIT 1) next
-    ), share AS (
-        SELECT r.*,
-               r."timestamp" >= day_start AND r."timestamp" < day_end AS in_day,
-               -- seconds of the reading's interval that lie in the day
-               greatest(0, extract(epoch FROM
-                   least(r."timestamp", day_end)
-                   - greatest(r."timestamp" - make_interval(secs => r.interval_seconds), day_start)
-                   ))::double precision AS seconds
-        FROM reading r
-    ), part AS (
-        SELECT s.*,
-               CASE WHEN s.energy_joules IS NOT NULL THEN s.seconds END AS known_seconds,
-               s.energy_joules * s.seconds / nullif(s.interval_seconds, 0) AS joules
-        FROM share s
-    ), total AS (
-        SELECT p.node_name,
-               sum(p.cpu_power_watts * p.seconds)
-                   / nullif(sum(p.seconds) FILTER (WHERE p.cpu_power_watts IS NOT NULL), 0) AS avg_cpu,
-               max(p.cpu_power_watts) FILTER (WHERE p.in_day) AS max_cpu,
-               sum(p.gpu_power_watts * p.seconds)
-                   / nullif(sum(p.seconds) FILTER (WHERE p.gpu_power_watts IS NOT NULL), 0) AS avg_gpu,
-               max(p.gpu_power_watts) FILTER (WHERE p.in_day) AS max_gpu,
-               sum(p.total_power_watts * p.seconds)
-                   / nullif(sum(p.seconds) FILTER (WHERE p.total_power_watts IS NOT NULL), 0) AS avg_total,
-               max(p.total_power_watts) FILTER (WHERE p.in_day) AS max_total,
-               sum(p.joules) AS joules,
-               sum(p.joules) FILTER (WHERE p.energy_quality = 'counter') AS counter_joules,
-               count(*) FILTER (WHERE p.in_day)::integer AS samples,
-               -- clocks of hub and node differ a little: never more than the day
-               least(coalesce(sum(p.known_seconds), 0), day_length) AS covered,
-               count(*) FILTER (WHERE p.in_day AND p.rebooted)::integer AS reboots,
-               sum(p.cpu_utilization * p.seconds)
-                   / nullif(sum(p.seconds) FILTER (WHERE p.cpu_utilization IS NOT NULL), 0) AS cpu_utilization,
-               sum(p.gpu_utilization * p.seconds)
-                   / nullif(sum(p.seconds) FILTER (WHERE p.gpu_utilization IS NOT NULL), 0) AS gpu_utilization,
-               sum(p.cpu_temp_celsius * p.seconds)
-                   / nullif(sum(p.seconds) FILTER (WHERE p.cpu_temp_celsius IS NOT NULL), 0) AS cpu_temp,
-               sum(p.gpu_temp_celsius * p.seconds)
-                   / nullif(sum(p.seconds) FILTER (WHERE p.gpu_temp_celsius IS NOT NULL), 0) AS gpu_temp
-        FROM part p
-        GROUP BY p.node_name
-        HAVING bool_or(p.in_day) OR sum(p.seconds) > 0
-    )
-    SELECT t.node_name, day, t.avg_cpu, t.max_cpu, t.avg_gpu, t.max_gpu,
-           t.avg_total, t.max_total, t.joules / 3.6e6, t.samples,
-           t.covered / day_length, t.covered, day_length,
-           CASE WHEN t.covered / day_length >= 0.5
-                THEN t.joules / 3.6e6 * day_length / t.covered END,
-           t.counter_joules / 3.6e6, t.reboots,
-           t.cpu_utilization, t.gpu_utilization, t.cpu_temp, t.gpu_temp
-    FROM total t
+    SELECT t.node_name, day, t.avg_cpu_power, t.max_cpu_power, t.avg_gpu_power, t.max_gpu_power,
+           t.avg_total_power, t.max_total_power, t.joules / 3.6e6, t.sample_count,
+           t.covered_seconds / day_length, t.covered_seconds, day_length,
+           CASE WHEN t.covered_seconds / day_length >= 0.5
+                THEN t.joules / 3.6e6 * day_length / t.covered_seconds END,
+           t.counter_joules / 3.6e6,
+           t.reboots, t.avg_cpu_utilization, t.avg_gpu_utilization, t.avg_cpu_temp, t.avg_gpu_temp
+    FROM @extschema@.tribe_power_totals(day_start, day_end, day_length) t
     ON CONFLICT (node_name, date) DO UPDATE SET
         avg_cpu_power = EXCLUDED.avg_cpu_power, max_cpu_power = EXCLUDED.max_cpu_power,
         avg_gpu_power = EXCLUDED.avg_gpu_power, max_gpu_power = EXCLUDED.max_gpu_power,
@@ -152,7 +142,8 @@ BEGIN
         energy_kwh_counter = EXCLUDED.energy_kwh_counter, reboots = EXCLUDED.reboots,
         avg_cpu_utilization = EXCLUDED.avg_cpu_utilization,
         avg_gpu_utilization = EXCLUDED.avg_gpu_utilization,
-        avg_cpu_temp = EXCLUDED.avg_cpu_temp, avg_gpu_temp = EXCLUDED.avg_gpu_temp;
+        avg_cpu_temp = EXCLUDED.avg_cpu_temp, avg_gpu_temp = EXCLUDED.avg_gpu_temp
+    WHERE whole OR EXCLUDED.sample_count >= d.sample_count;
     GET DIAGNOSTICS written = ROW_COUNT;
     RETURN written;
 END

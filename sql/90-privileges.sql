@@ -15,3 +15,5 @@ REVOKE ALL ON FUNCTION tribe_power_partitions(), tribe_power_partition_width(),
     tribe_power_partition_range(timestamptz), tribe_power_make_partition(timestamptz),
     tribe_power_make_partitions() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tribe_power_partitions() TO pg_monitor;
+REVOKE ALL ON FUNCTION tribe_power_keep_from(text), tribe_power_is_whole(timestamptz, timestamptz),
+    tribe_power_totals(timestamptz, timestamptz, double precision) FROM PUBLIC;

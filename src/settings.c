@@ -10,6 +10,7 @@
 
 #include "pgtime.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "settings.h"
 
@@ -31,6 +32,11 @@ char	   *setting_timezone = NULL;
 int			setting_nice = 15;
 int			setting_poller_memory = 256;
 int			setting_partition_width = PARTITION_MONTH;
+int			setting_retention = -1;
+int			setting_raw_data_retention = -1;
+int			setting_hourly_retention = -1;
+int			setting_daily_retention = -1;
+int			setting_upkeep_interval = 900;
 
 static const struct config_enum_entry host_key_policies[] = {
 	{"strict", HOST_KEY_STRICT, false},
@@ -91,6 +97,24 @@ check_ssh_user(char **newval, void **extra, GucSource source)
 	}
 	GUC_check_errhint("Give a login name of 1 to 64 characters without spaces or control characters.");
 	return false;
+}
+
+/* Yesterday must still be there to be added up. */
+static bool
+check_retention(int *newval, void **extra, GucSource source)
+{
+	if (*newval < 0 || *newval >= 2 * MINS_PER_HOUR * HOURS_PER_DAY)
+		return true;
+	GUC_check_errhint("Keep at least 2 days ('2d'); -1 means for ever.");
+	return false;
+}
+
+static void
+define_retention(const char *name, const char *text, const char *more, int *variable,
+				 GucIntCheckHook check)
+{
+	DefineCustomIntVariable(name, text, more, variable, -1, -1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MIN, check, NULL, NULL);
 }
 
 static void
@@ -188,6 +212,24 @@ settings_define(void)
 							 "For partitions made from now on: month up to some 50 nodes, week up to 500, day beyond.",
 							 &setting_partition_width, PARTITION_MONTH, partition_widths,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_retention("tribe_power.retention",
+					 "How long readings are kept; -1: for ever.",
+					 "Whole partitions are dropped, once their days are in the daily and hourly totals.",
+					 &setting_retention, check_retention);
+	define_retention("tribe_power.raw_data_retention",
+					 "How long raw_data of readings is kept; -1: as long as they are, 0: not at all.",
+					 "tribe_power_gpus reads raw_data; no total does.",
+					 &setting_raw_data_retention, NULL);
+	define_retention("tribe_power.hourly_retention",
+					 "How long hourly totals are kept; -1: for ever.",
+					 NULL, &setting_hourly_retention, check_retention);
+	define_retention("tribe_power.daily_retention",
+					 "How long daily totals are kept; -1: for ever.",
+					 NULL, &setting_daily_retention, check_retention);
+	define_time("tribe_power.upkeep_interval",
+				"How often the worker brings totals up to date and looks after partitions; 0: never.",
+				"Counted on the wall clock. tribe_power_upkeep() does the same.",
+				&setting_upkeep_interval, 900, 0, 86400, GUC_UNIT_S, PGC_SIGHUP);
 
 	MarkGUCPrefixReserved("tribe_power");
 }

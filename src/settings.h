@@ -27,6 +27,11 @@ extern int	setting_nice;
 extern int	setting_poller_memory;	/* MB */
 
 extern int	setting_partition_width;	/* enum partition_width */
+extern int	setting_retention;	/* min; -1: for ever, also those below */
+extern int	setting_raw_data_retention;
+extern int	setting_hourly_retention;
+extern int	setting_daily_retention;
+extern int	setting_upkeep_interval;	/* s; 0: off */
 
 enum partition_width
 {

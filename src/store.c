@@ -265,7 +265,8 @@ add_row(RowArrays *rows, int row, const RoundNode *node, TimestampTz timestamp)
 	rows->quality[row] = unconstify(char *, energy_quality_name(reading->energy_quality));
 	rows->rebooted[row] = BoolGetDatum(reading->rebooted);
 	rows->problems[row] = store_problems_json(reading);
-	rows->raw[row] = report_json(&report, json, sizeof(json)) > 0 ? pstrdup(json) : NULL;
+	if (setting_raw_data_retention != 0 && report_json(&report, json, sizeof(json)) > 0)
+		rows->raw[row] = pstrdup(json);
 }
 
 /* Computes one node's reading from its locked status row. */

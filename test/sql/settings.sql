@@ -10,9 +10,11 @@ LOAD 'tribe_power';
 SELECT results_eq(
     $$SELECT name, context, boot_val FROM pg_settings WHERE name LIKE 'tribe\_power.%' ORDER BY name COLLATE "C"$$,
     $$VALUES ('tribe_power.connect_timeout', 'superuser', '5000'),
+             ('tribe_power.daily_retention', 'sighup', '-1'),
              ('tribe_power.database', 'sighup', 'postgres'),
              ('tribe_power.enabled', 'sighup', 'on'),
              ('tribe_power.host_key_policy', 'superuser', 'strict'),
+             ('tribe_power.hourly_retention', 'sighup', '-1'),
              ('tribe_power.identity_file', 'superuser', '~/.ssh/id_ed25519'),
              ('tribe_power.interval', 'sighup', '300'),
              ('tribe_power.jitter', 'sighup', '30'),
@@ -23,10 +25,13 @@ SELECT results_eq(
              ('tribe_power.node_timeout', 'superuser', '15000'),
              ('tribe_power.partition_width', 'sighup', 'month'),
              ('tribe_power.poller_memory', 'sighup', '256'),
+             ('tribe_power.raw_data_retention', 'sighup', '-1'),
+             ('tribe_power.retention', 'sighup', '-1'),
              ('tribe_power.round_timeout', 'superuser', '120000'),
              ('tribe_power.sample_window', 'superuser', '1000'),
              ('tribe_power.ssh_user', 'superuser', 'tribe_power'),
-             ('tribe_power.timezone', 'sighup', '')$$,
+             ('tribe_power.timezone', 'sighup', ''),
+             ('tribe_power.upkeep_interval', 'sighup', '900')$$,
     'every setting, its context and its default');
 SELECT is_empty($$SELECT name FROM pg_settings WHERE name LIKE 'tribe\_power.%' AND coalesce(short_desc, '') = ''$$,
                 'every setting is explained');
