@@ -344,13 +344,24 @@ test_expected_gpu_is_missing(void **state)
 		assert_unknown(rig.reading.total_power_watts);
 		assert_int_equal(rig_problem(&rig, sections[i]), REASON_ABSENT);
 	}
-	rig_init(&rig, NODE_AUTO);
-	rig_at(&rig, "b", 1000);
-	rig_package(&rig, 5000000000, 42);
-	rig.report.sections[SECTION_NVIDIA].reason = REASON_TIMEOUT;
-	rig_read(&rig);
-	assert_unknown(rig.reading.total_power_watts);
-	assert_int_equal(rig_problem(&rig, SECTION_NVIDIA), REASON_TIMEOUT);
+}
+
+/* A source that failed leaves the total unknown, whatever the type. */
+static void
+test_failed_source(void **state)
+{
+	static const enum section sections[] = {SECTION_NVIDIA, SECTION_AMDGPU, SECTION_INTEL_GPU};
+
+	for (int i = 0; i < 3; i++)
+	{
+		rig_init(&rig, NODE_AUTO);
+		rig_at(&rig, "b", 1000);
+		rig_package(&rig, 5000000000, 42);
+		rig.report.sections[sections[i]].reason = REASON_TIMEOUT;
+		rig_read(&rig);
+		assert_unknown(rig.reading.total_power_watts);
+		assert_int_equal(rig_problem(&rig, sections[i]), REASON_TIMEOUT);
+	}
 }
 
 static void
@@ -406,6 +417,7 @@ main(void)
 		cmocka_unit_test(test_freebsd),
 		cmocka_unit_test(test_denied_makes_total_unknown),
 		cmocka_unit_test(test_expected_gpu_is_missing),
+		cmocka_unit_test(test_failed_source),
 		cmocka_unit_test(test_total_above_the_ceiling),
 	};
 
