@@ -18,6 +18,8 @@ static int	n_variables;
 static struct counter counters[MAX_COUNTERS];
 static int	n_counters;
 static double booted;			/* monotonic time at which uptime was 0 */
+static double passed;			/* seconds that were skipped */
+static double asleep;			/* seconds suspended, since the boot */
 
 double
 monotonic(void)
@@ -25,7 +27,26 @@ monotonic(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
+	return ts.tv_sec + ts.tv_nsec / 1e9 + passed;
+}
+
+void
+time_pass(double seconds)
+{
+	passed += seconds;
+}
+
+void
+time_suspended(double seconds)
+{
+	booted -= seconds;
+	asleep += seconds;
+}
+
+double
+time_passed(void)
+{
+	return passed;
 }
 
 static int
@@ -164,6 +185,7 @@ numbers_reboot(double uptime)
 	for (int i = 0; i < n_counters; i++)
 		counters[i].start = 0;
 	booted = now - uptime;
+	asleep = 0;
 }
 
 double
@@ -255,6 +277,8 @@ named(struct cursor *c)
 	}
 	if (length == 6 && memcmp(name, "uptime", 6) == 0)
 		return uptime_at(c->now);
+	if (length == 5 && memcmp(name, "awake", 5) == 0)
+		return uptime_at(c->now) - asleep;
 	if ((i = find_variable(name, length)) >= 0)
 		return variables[i].value;
 	if ((counter = find_counter(name, length)) != NULL)

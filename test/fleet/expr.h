@@ -31,7 +31,13 @@ struct counter
 	double		scale;			/* counts per unit of the integral */
 };
 
+/* The machine's time: the real one, and what was skipped. */
 double		monotonic(void);
+/* As if so many seconds went by, with everything running on. */
+void		time_pass(double seconds);
+double		time_passed(void);
+/* As if it had been suspended so long: uptime goes on, nothing flows. */
+void		time_suspended(double seconds);
 void		variable_add(const char *name, double value);
 bool		variable_set(const char *name, double value);
 bool		counter_add(const char *name, const char *variable, double range,
@@ -50,8 +56,8 @@ const char *variable_name(int i);
 double		variable_value(int i);
 
 /*
- * Evaluates + - * / % ( ), numbers, variables, counters, uptime, and
- * joules(x) (since the beginning), integral(x) (since boot) of a variable and
+ * Evaluates + - * / % ( ), numbers, variables, counters, uptime, awake (the same
+ * without suspends), and joules(x) (since the beginning), integral(x) (since boot) of a variable and
  * range(x) of a counter, all at the instant now.  False, and the culprit on stderr, if it makes no sense.
  */
 bool		evaluate(const char *text, size_t length, double now, double *result);

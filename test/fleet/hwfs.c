@@ -239,6 +239,8 @@ hw_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int			fault;
 
 	pthread_mutex_lock(&lock);
+	if (e->wakes)
+		machine_woken();
 	fault = (fi->flags & O_ACCMODE) != O_RDONLY ? EACCES :
 		e->fault == EACCES ? EACCES : 0;
 	if (fault == 0 && is_constant(e))

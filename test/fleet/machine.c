@@ -28,6 +28,15 @@ static struct truth truths[MAX_TRUTHS];
 static int	n_truths;
 static char boot_id[37];
 static long long boot_epoch;	/* wall clock at boot */
+static double stepped;			/* seconds that the wall clock was set forward */
+static long woken;				/* how often a device was woken by a reader */
+
+/* How far the machine's wall clock is from the real one. */
+static double
+clock_offset(void)
+{
+	return stepped + time_passed();
+}
 
 void
 die(const char *what, const char *detail)
@@ -42,7 +51,7 @@ boot(double uptime)
 	unsigned char b[16];
 
 	numbers_reboot(uptime);
-	boot_epoch = time(NULL) - (time_t) uptime;
+	boot_epoch = time(NULL) + (time_t) (clock_offset() - uptime);
 
 	if (getrandom(b, sizeof(b), 0) != sizeof(b))
 		die("getrandom", NULL);
@@ -73,6 +82,11 @@ print_field(FILE *out, const char *text, size_t length, double now)
 		fprintf(out, "%lld", boot_epoch);
 		return;
 	}
+	if (length == 12 && memcmp(text, "clock_offset", 12) == 0)
+	{
+		fprintf(out, "%.0f", clock_offset());
+		return;
+	}
 	if (colon && (strncmp(text, "iso:", 4) == 0 || strncmp(text, "epoch:", 6) == 0))
 	{
 		struct timespec ts;
@@ -81,7 +95,7 @@ print_field(FILE *out, const char *text, size_t length, double now)
 		if (!evaluate(colon + 1, text + length - colon - 1, now, &value))
 			return;
 		clock_gettime(CLOCK_REALTIME, &ts);
-		then = ts.tv_sec - (time_t) value;
+		then = ts.tv_sec + (time_t) (clock_offset() - value);
 		if (*text == 'i')
 		{
 			char		iso[32];
@@ -150,7 +164,14 @@ machine_age(const struct entry *entry)
 
 	if (entry->age)
 		evaluate(entry->age, strlen(entry->age), monotonic(), &age);
-	return age;
+	/* by the machine's own clock */
+	return age - clock_offset();
+}
+
+void
+machine_woken(void)
+{
+	woken++;
 }
 
 struct entry *
@@ -265,6 +286,15 @@ define(char *line, struct entry **last)
 		machine_find(a)->age = copy(line + n);
 	else if (sscanf(line, "without %4095s", a) == 1 && machine_find(a))
 		machine_find(a)->hidden = true;
+	else if (sscanf(line, "wakes %4095s", a) == 1 && machine_find(a))
+		machine_find(a)->wakes = true;
+	else if (strncmp(line, "unknown ", 8) == 0)
+	{
+		for (char *name = strtok(line + 8, " "); name; name = strtok(NULL, " "))
+			for (int i = 0; i < n_truths; i++)
+				if (strcmp(truths[i].name, name) == 0)
+					truths[i] = truths[--n_truths];
+	}
 	else if (sscanf(line, "truth %63s %n", b, &n) == 1 && n > 0)
 	{
 		struct truth *t = NULL;
@@ -322,7 +352,7 @@ print_truth(FILE *out)
 	double		now = monotonic();
 	double		value;
 
-	fprintf(out, "now=%.6f\nuptime=%.6f\nboot_id=%s\n", now, uptime_at(now), boot_id);
+	fprintf(out, "now=%.6f\nuptime=%.6f\nboot_id=%s\nwoken=%ld\n", now, uptime_at(now), boot_id, woken);
 	for (int i = 0; i < variable_count(); i++)
 	{
 		char		joules[NAME_SIZE + 16];
@@ -374,6 +404,23 @@ machine_command(char *line, FILE *out, struct entry **changed)
 	{
 		sscanf(line, "reboot %lf", &x);
 		boot(x);
+		return true;
+	}
+	if (sscanf(line, "pass %lf", &x) == 1 && x >= 0)
+	{
+		time_pass(x);
+		return true;
+	}
+	if (sscanf(line, "suspend %lf", &x) == 1 && x >= 0)
+	{
+		time_suspended(x);
+		return true;
+	}
+	if (sscanf(line, "clock %lf", &x) == 1)
+	{
+		/* a kernel that is told another time counts its boot from there */
+		stepped += x;
+		boot_epoch += (long long) x;
 		return true;
 	}
 	if (sscanf(line, "set %63[^=]=%lf", b, &x) == 2)

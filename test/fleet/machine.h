@@ -18,6 +18,7 @@ struct entry
 	char	   *text;			/* template, or a link's target */
 	char	   *age;			/* expression: seconds since it was modified */
 	bool		hidden;
+	bool		wakes;			/* whoever opens it wakes a device that is asleep */
 	int			fault;			/* errno that reading gives */
 	double		delay;			/* seconds that reading takes */
 };
@@ -38,6 +39,9 @@ struct entry *machine_find(const char *path);
 
 /* A hidden directory hides what is in it. */
 bool		machine_hides(const char *path);
+
+/* Somebody opened a file that wakes. */
+void		machine_woken(void);
 
 /* What the file says now, allocated. */
 char	   *machine_content(const struct entry *entry, size_t *length);
