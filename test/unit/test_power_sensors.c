@@ -18,6 +18,10 @@ test_utilization(void **state)
 	rig.report.cpu[1] = (struct cpu_times) {true, 130, 10, 60, 1050, 400, 5, 15, 5};
 	rig_read(&rig);
 	assert_near(rig.reading.cpu_utilization, 50, 1e-9);
+	/* waiting is not working */
+	rig.report.cpu[1].iowait = 600;
+	rig_read(&rig);
+	assert_near(rig.reading.cpu_utilization, 25, 1e-9);
 
 	rig_init(&rig, NODE_LINUX_INTEL);
 	rig_at(&rig, "b", 1000);

@@ -421,6 +421,13 @@ test_intel_counters(void **state)
 	assert_true(report.gpus[0].has_energy);
 	assert_int_equal(report.gpus[0].energy_uj[1] - report.gpus[0].energy_uj[0], 5000000);
 
+	/* each card its own */
+	parse_body("intel_gpu a i915 /h\nintel_gpu b i915 /g\n"
+			   "gpu_energy 0 /g/energy1_input 1\ngpu_energy 1 /g/energy1_input 2\n"
+			   "gpu_energy 0 /h/energy1_input 10\ngpu_energy 1 /h/energy1_input 20\n", &report);
+	assert_int_equal(report.gpus[0].energy_uj[1], 20);
+	assert_int_equal(report.gpus[1].energy_uj[1], 2);
+
 	/* xe: energy1 is the card, where it counts */
 	parse_body("intel_gpu a xe /h\ngpu_energy 0 /h/energy1_input 10\ngpu_energy 0 /h/energy2_input 1\n"
 			   "gpu_energy 1 /h/energy1_input 20\ngpu_energy 1 /h/energy2_input 2\n", &report);
