@@ -17,6 +17,9 @@
 /* Counter and clock are not read at the same instant: seconds between them. */
 #define CLOCK_SLACK 0.05
 
+/* Joules; of a zone that hides its range: it may have wrapped unseen. */
+#define SMALLEST_RANGE 65532.0
+
 enum domain
 {
 	DOMAIN_OTHER = 0,			/* core, uncore: inside the package */
@@ -133,7 +136,7 @@ counter_joules(uint64_t from, uint64_t to, uint64_t range, double seconds,
 	if (isnan(d))
 		return NAN;
 	if (range == 0)
-		return d;
+		return expected * seconds - d > SMALLEST_RANGE / 2 ? NAN : d;
 
 	apart = range / 1e6 / seconds;
 	if (apart < limit / 2 || (apart < limit && isnan(expected)))

@@ -347,6 +347,13 @@ test_bad_range(void **state)
 	assert_int_equal(rig_problem(&rig, SECTION_RAPL), REASON_AMBIGUOUS_WRAP);
 	assert_near(rig.reading.energy_joules, 12300, 1e-6);
 	assert_int_equal(rig.reading.energy_quality, ENERGY_WINDOW);
+	/* a night at 40 W, in which it went round four times unseen and came out higher */
+	pair(0, 50000000000, 30000, 182000, 40, 40);
+	assert_int_equal(rig_problem(&rig, SECTION_RAPL), REASON_AMBIGUOUS_WRAP);
+	assert_true(isnan(rig.reading.energy_joules));
+	/* a night of which all could be seen */
+	pair(0, 50000000000, 3000, 110000, 40, 40);
+	assert_near(rig.reading.energy_joules, 110000, 1e-6);
 	/* a value beyond the range that is given */
 	rig_init(&rig, NODE_AUTO);
 	at(1000);
