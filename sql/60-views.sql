@@ -32,19 +32,25 @@ SELECT m.node_name,
        g ->> 'vendor' AS vendor,
        g ->> 'id' AS gpu_id,
        g ->> 'name' AS gpu_name,
-       coalesce((g ->> 'power_watts')::double precision,
-                -- only counted: its mean over the short window
-                CASE WHEN (g -> 'energy_uj' ->> 1)::numeric >= (g -> 'energy_uj' ->> 0)::numeric
-                     THEN ((g -> 'energy_uj' ->> 1)::numeric - (g -> 'energy_uj' ->> 0)::numeric)::double precision
-                          / 1e6 / nullif((m.raw_data #>> '{clock,1,before}')::double precision
-                                         - (m.raw_data #>> '{clock,0,before}')::double precision, 0)
-                END) AS power_watts,
+       CASE WHEN g ->> 'vendor' = 'apple' AND m.problems ->> 'powermetrics' IN ('stale', 'implausible')
+            THEN NULL           -- its power came with what is not believed
+            ELSE coalesce((g ->> 'power_watts')::double precision,
+                          -- only counted: its mean over the short window
+                          CASE WHEN (g -> 'energy_uj' ->> 1)::numeric >= (g -> 'energy_uj' ->> 0)::numeric
+                               THEN ((g -> 'energy_uj' ->> 1)::numeric - (g -> 'energy_uj' ->> 0)::numeric)::double precision
+                                    / 5e5 / nullif((m.raw_data #>> '{clock,1,before}')::double precision
+                                                   + (m.raw_data #>> '{clock,1,after}')::double precision
+                                                   - (m.raw_data #>> '{clock,0,before}')::double precision
+                                                   - (m.raw_data #>> '{clock,0,after}')::double precision, 0)
+                          END)
+       END AS power_watts,
        (g ->> 'temperature_celsius')::double precision AS temp_celsius,
        (g ->> 'utilization_percent')::double precision AS utilization,
        (g ->> 'memory_used_bytes')::double precision / 1073741824 AS memory_used_gb,
        (g ->> 'memory_total_bytes')::double precision / 1073741824 AS memory_total_gb,
        coalesce((g ->> 'integrated')::boolean, false) AS integrated,
-       g ->> 'reason' AS problem
+       coalesce(g ->> 'reason', CASE WHEN g ->> 'vendor' = 'apple' AND m.problems ->> 'powermetrics' IN ('stale', 'implausible')
+                                      THEN m.problems ->> 'powermetrics' END) AS problem
 FROM tribe_power_metrics m
 CROSS JOIN LATERAL jsonb_array_elements(m.raw_data -> 'gpus') AS g;
 
