@@ -32,8 +32,13 @@ include $(PGXS)
 
 $(OBJS): $(wildcard src/*.h src/common/*.h)
 
-$(DATA_built): $(SQL_PARTS)
-	cat $^ > $@
+NODE_FILES = sql/node_setup.sh src/poller/probe.sh examples/macos/install.sh \
+	examples/macos/powermetrics_cache.sh examples/macos/org.tribe-power.powermetrics.plist
+
+$(DATA_built): $(SQL_PARTS) $(NODE_FILES) sql/node_files.sh
+	{ cat $(filter-out sql/9%,$(SQL_PARTS)); sh sql/node_files.sh $(NODE_FILES); \
+		cat $(filter sql/9%,$(SQL_PARTS)); } > $@.tmp
+	mv $@.tmp $@
 
 # --- the poller, and everything else without PostgreSQL ---------------------
 

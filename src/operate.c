@@ -1,6 +1,6 @@
 /*
- * operate.c: what operating takes beside SQL: starting the worker, and looking
- * at files on the server without opening them.
+ * operate.c: what operating takes beside SQL: starting the worker, looking at
+ * key files on the server.  A private key is never opened.
  */
 #include "postgres.h"
 
@@ -9,8 +9,10 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/fd.h"
 #include "utils/builtins.h"
 
+#include "common/hostkey_text.h"
 #include "compat.h"
 #include "extension.h"
 #include "settings.h"
@@ -19,6 +21,10 @@
 
 SQL_FUNCTION(tribe_power_start_worker);
 SQL_FUNCTION(tribe_power_key_file_state);
+SQL_FUNCTION(tribe_power_public_key);
+
+/* Longer than any public key's line. */
+#define PUBLIC_KEY_SIZE 8192
 
 Datum
 tribe_power_start_worker(PG_FUNCTION_ARGS)
@@ -63,4 +69,35 @@ tribe_power_key_file_state(PG_FUNCTION_ARGS)
 	else
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(state));
+}
+
+Datum
+tribe_power_public_key(PG_FUNCTION_ARGS)
+{
+	char	   *path = psprintf("%s.pub", settings_expand_path(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	FILE	   *file = AllocateFile(path, "r");
+	char		line[PUBLIC_KEY_SIZE];
+	char		error[256];
+	char	   *end;
+
+	if (file == NULL)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open the public key \"%s\": %m", path),
+				 errhint("As the server's user: ssh-keygen -y -f KEY > KEY.pub makes it from the private key; ssh-keygen -t ed25519 -N '' -f KEY makes both.")));
+	if (fgets(line, sizeof(line), file) == NULL)
+		line[0] = '\0';
+	FreeFile(file);
+
+	/* type and key; the comment stays here */
+	end = strchr(line, ' ');
+	end = end != NULL ? strpbrk(end + 1, " \t\r\n") : NULL;
+	if (end != NULL)
+		*end = '\0';
+	if (!hostkey_text_valid(line, error, sizeof(error)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("\"%s\" holds no public key: %s", path, error),
+				 errhint("As the server's user: ssh-keygen -y -f KEY > KEY.pub")));
+	PG_RETURN_TEXT_P(cstring_to_text(line));
 }

@@ -5,7 +5,7 @@
 
 -- Operating: the doctor's findings without a node and with one that is not
 -- there, schedules without pg_cron, private key files by their mode.
-SELECT plan(14);
+SELECT plan(21);
 
 SELECT is(status, 'ok', 'doctor: versions agree') FROM tribe_power_doctor() WHERE "check" = 'versions';
 SELECT is(status, 'warn', 'doctor: no worker serves the test database')
@@ -36,5 +36,27 @@ SELECT is(tribe_power_unschedule(), 0, 'unschedule without pg_cron');
 
 SELECT matches(tribe_power_key_file_state('/etc/passwd'), 'can be read by others \(mode 0644\)', 'a key that others can read');
 SELECT matches(tribe_power_key_file_state('/nonexistent'), 'No such file', 'a key that is not there');
+
+-- The script for a node: one word for the shell whatever the name holds.
+SELECT throws_ok($$SELECT tribe_power_node_setup('nobody')$$, '42704', 'node "nobody" is not registered');
+SELECT refused($$SELECT tribe_power_node_setup('gone')$$, '58P01', 'could not open the public key "/nonexistent/key.pub"%',
+               '%ssh-keygen -y%', 'setup without a public key');
+DO $$
+BEGIN
+    EXECUTE format('COPY (SELECT ''ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKqL1y+uZKfgd6tMZU8wHqOBrD8zDgNc9yHqSp1n4Xsr hub'') TO %L',
+                   current_setting('data_directory') || '/hub.pub');
+    EXECUTE format('COPY (SELECT ''no key'') TO %L', current_setting('data_directory') || '/none.pub');
+    INSERT INTO tribe_power_nodes (node_name, address, identity_file)
+    VALUES ('o''clock $(reboot)', '192.0.2.1', current_setting('data_directory') || '/hub'),
+           ('none', '192.0.2.1', current_setting('data_directory') || '/none');
+END
+$$;
+SELECT throws_ok($$SELECT tribe_power_node_setup('none')$$, '22000', NULL, 'setup with something else for a key');
+SELECT matches(tribe_power_node_setup('o''clock $(reboot)'), $$node='o'\\''clock \$\(reboot\)'$$, 'a name is quoted for the shell');
+SELECT matches(tribe_power_node_setup('o''clock $(reboot)'),
+               $$public_key='ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKqL1y\+uZKfgd6tMZU8wHqOBrD8zDgNc9yHqSp1n4Xsr'$$,
+               'the public key without its comment');
+SELECT ok(tribe_power_node_setup('o''clock $(reboot)') !~ '@(NODE|LOGIN|PUBLIC_KEY|UNDO|FILE)', 'every placeholder is filled in');
+SELECT matches(tribe_power_node_setup('o''clock $(reboot)', true), $$undo='yes'$$, 'undo');
 
 SELECT * FROM finish();
