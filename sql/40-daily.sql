@@ -22,7 +22,7 @@ CREATE TABLE tribe_power_daily (
     avg_gpu_utilization double precision,
     avg_cpu_temp double precision,
     avg_gpu_temp double precision,
-    CONSTRAINT tribe_power_daily_pkey PRIMARY KEY (node_name, date)
+    PRIMARY KEY (node_name, date)
 );
 
 COMMENT ON TABLE tribe_power_daily IS

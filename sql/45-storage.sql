@@ -131,3 +131,138 @@ END
 $$;
 COMMENT ON FUNCTION tribe_power_make_partitions() IS
 'Makes the partitions of now and the next one, and those of rows in the default partition that are not of the future; gives back how many. The worker calls it. Does nothing while no node is registered and the default partition is empty.';
+
+-- Retention.  Whole partitions go, and never before their days are in the
+-- totals; what is in use just now stays until the next time.
+
+CREATE FUNCTION tribe_power_drop_partition() RETURNS text
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    SET client_min_messages = warning
+    AS $$
+DECLARE
+    zone CONSTANT text := @extschema@.tribe_power_timezone();
+    old record;
+    day date;
+BEGIN
+    SELECT p.*, c.relname INTO old
+    FROM @extschema@.tribe_power_partitions() p JOIN pg_class c ON c.oid = p.partition
+    WHERE p.range_end <= @extschema@.tribe_power_keep_from('retention')
+    ORDER BY p.range_start LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    day := (old.range_start AT TIME ZONE zone)::date;
+    WHILE day::timestamp AT TIME ZONE zone < old.range_end LOOP
+        PERFORM @extschema@.tribe_power_refresh(day);
+        day := day + 1;
+    END LOOP;
+    FOR attempt IN 1 .. 5 LOOP
+        BEGIN
+            -- DROP takes these locks: waiting for them would stop all who come after
+            LOCK TABLE ONLY @extschema@.tribe_power_metrics IN ACCESS EXCLUSIVE MODE NOWAIT;
+            LOCK TABLE @extschema@.tribe_power_metrics_default IN ACCESS EXCLUSIVE MODE NOWAIT;
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', old.partition);
+            EXECUTE format('DROP TABLE %s', old.partition);
+            RETURN old.relname;
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(0.02);
+        END;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_drop_partition() IS
+'Drops the oldest partition of readings if all of it is older than tribe_power.retention, after bringing the totals of its days up to date; gives its name, NULL if there is none or somebody uses it just now.';
+
+CREATE FUNCTION tribe_power_drop_raw_data() RETURNS text
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    dropped CONSTANT text := 'raw_data was dropped';
+    compacted CONSTANT text := 'raw_data was dropped, the table compacted';
+    keep_from CONSTANT timestamptz := @extschema@.tribe_power_keep_from('raw_data_retention');
+    old record;
+    changed bigint;
+BEGIN
+    SELECT p.partition, c.relname, obj_description(p.partition, 'pg_class') AS state INTO old
+    FROM @extschema@.tribe_power_partitions() p JOIN pg_class c ON c.oid = p.partition
+    WHERE p.range_end <= keep_from
+      AND obj_description(p.partition, 'pg_class') IS DISTINCT FROM compacted
+    ORDER BY p.range_start LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    IF old.state IS DISTINCT FROM dropped THEN
+        EXECUTE format('UPDATE %s SET raw_data = NULL WHERE raw_data IS NOT NULL', old.partition);
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        EXECUTE format('COMMENT ON TABLE %s IS %L', old.partition,
+                       CASE WHEN changed > 0 THEN dropped ELSE compacted END);
+        RETURN old.relname;
+    END IF;
+    -- in a transaction of its own, so that the old rows are dead by now
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', old.partition);
+    EXECUTE format('CLUSTER %s USING %I', old.partition,
+                   (SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+                    WHERE i.indrelid = old.partition AND i.indisprimary));
+    EXECUTE format('COMMENT ON TABLE %s IS %L', old.partition, compacted);
+    RETURN old.relname;
+EXCEPTION WHEN lock_not_available THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_drop_raw_data() IS
+'Takes raw_data out of the oldest partition that is older than tribe_power.raw_data_retention, at a second call gives its space back; notes that in the partition''s comment. Gives its name, NULL if there is none or somebody uses it just now.';
+
+CREATE FUNCTION tribe_power_trim_totals() RETURNS bigint
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+DECLARE
+    zone CONSTANT text := @extschema@.tribe_power_timezone();
+    hours bigint;
+    days bigint;
+BEGIN
+    DELETE FROM @extschema@.tribe_power_hourly h WHERE h.hour < @extschema@.tribe_power_keep_from('hourly_retention');
+    GET DIAGNOSTICS hours = ROW_COUNT;
+    DELETE FROM @extschema@.tribe_power_daily d
+    WHERE d.date < (@extschema@.tribe_power_keep_from('daily_retention') AT TIME ZONE zone)::date;
+    GET DIAGNOSTICS days = ROW_COUNT;
+    RETURN hours + days;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_trim_totals() IS
+'Deletes hourly and daily totals older than tribe_power.hourly_retention and daily_retention; gives back how many.';
+
+CREATE FUNCTION tribe_power_upkeep(OUT task text, OUT done bigint) RETURNS SETOF record
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    task := 'partitions made';
+    done := @extschema@.tribe_power_make_partitions();
+    RETURN NEXT;
+    task := 'node-days added up';
+    SELECT coalesce(sum(@extschema@.tribe_power_refresh(d)), 0) INTO done
+    FROM @extschema@.tribe_power_days_due() d;
+    RETURN NEXT;
+    task := 'partitions without raw_data';
+    done := 0;
+    WHILE @extschema@.tribe_power_drop_raw_data() IS NOT NULL LOOP
+        done := done + 1;
+    END LOOP;
+    RETURN NEXT;
+    task := 'partitions dropped';
+    done := 0;
+    WHILE @extschema@.tribe_power_drop_partition() IS NOT NULL LOOP
+        done := done + 1;
+    END LOOP;
+    RETURN NEXT;
+    task := 'totals deleted';
+    done := @extschema@.tribe_power_trim_totals();
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_upkeep() IS
+'All that history needs done now and then, as the worker does it every tribe_power.upkeep_interval: partitions ahead, totals of today, yesterday and what was missed, retention. Without the worker, call it every quarter of an hour, by pg_cron for instance.';

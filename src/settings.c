@@ -114,7 +114,7 @@ define_retention(const char *name, const char *text, const char *more, int *vari
 				 GucIntCheckHook check)
 {
 	DefineCustomIntVariable(name, text, more, variable, -1, -1, INT_MAX,
-							PGC_SIGHUP, GUC_UNIT_MIN, check, NULL, NULL);
+							PGC_SUSET, GUC_UNIT_MIN, check, NULL, NULL);
 }
 
 static void
@@ -211,7 +211,7 @@ settings_define(void)
 							 "How much time a partition of the readings holds.",
 							 "For partitions made from now on: month up to some 50 nodes, week up to 500, day beyond.",
 							 &setting_partition_width, PARTITION_MONTH, partition_widths,
-							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	define_retention("tribe_power.retention",
 					 "How long readings are kept; -1: for ever.",
 					 "Whole partitions are dropped, once their days are in the daily and hourly totals.",

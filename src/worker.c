@@ -34,6 +34,7 @@
 #include "store.h"
 #include "suspects.h"
 #include "transaction.h"
+#include "upkeep.h"
 #include "worker.h"
 
 /* Answers are stored in batches: as soon as this many are there, or this long
@@ -48,6 +49,9 @@
  * on, so that the next reading carries the energy all the same. */
 #define UNSTORABLE_MS 120000
 
+/* Upkeep waits for a pause between rounds, but not for longer than this. */
+#define UPKEEP_PATIENCE_MS 10000
+
 /* With this many failed transactions in a row a new process may do better. */
 #define MAX_FAILURES 30
 
@@ -61,6 +65,7 @@ typedef struct Worker
 	TimestampTz next_slot;		/* of tribe_power.interval */
 	TimestampTz node_due;		/* the earliest next attempt of a node; 0: none */
 	TimestampTz flush_at;		/* when to store the answers; 0: there are none */
+	TimestampTz upkeep_at;		/* when history wants to be looked after */
 	char	   *database;		/* as set when we started; NULL: started by hand */
 	int			interval;		/* that next_slot was computed with */
 } Worker;
@@ -471,6 +476,8 @@ time_to_wait(Worker *worker, TimestampTz now)
 		until = Min(until, worker->node_due);
 	if (worker->flush_at != 0)
 		until = Min(until, worker->flush_at);
+	if (worker->rounds == NIL)
+		until = Min(until, worker->upkeep_at);
 	/* a clock set back shows within a minute, a round's timeout in a second */
 	until = Min(until, TimestampTzPlusMilliseconds(now, worker->rounds != NIL ? 1000 : 60000));
 	return until <= now ? 0 : (long) ((until - now + 999) / 1000);
@@ -570,6 +577,10 @@ tribe_power_worker_main(Datum argument)
 		enforce_round_timeout(worker, now);
 		if (worker->flush_at != 0 && now >= worker->flush_at)
 			flush(worker);
+		if (now >= worker->upkeep_at &&
+			(worker->rounds == NIL ||
+			 TimestampDifferenceExceeds(worker->upkeep_at, now, UPKEEP_PATIENCE_MS)))
+			worker->upkeep_at = upkeep_step(now);
 		end_idle_poller(worker);
 		wait_for_work(worker, GetCurrentTimestamp());
 	}
