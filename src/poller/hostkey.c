@@ -1,45 +1,21 @@
 /*
- * hostkey.c: known_hosts, pins, and the verdict on a host's key (hostkey.h).
+ * hostkey.c: matching, pins, and the verdict on a host's key (hostkey.h).  Pure
+ * functions of text and bytes.
  *
- * The file is read and matched here and not by libssh2, whose matching knows
- * neither @revoked nor wildcards, gives up a file for one bad line, and takes a
- * plain entry for any port.
+ * Known hosts are matched here and not by libssh2, whose matching knows neither
+ * @revoked nor wildcards, gives up a file for one bad line, and takes a plain
+ * entry for any port.
  */
 #include "hostkey.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "../common/text.h"
 #include "key.h"
-
-#define KNOWN_HOSTS_MAX_FILE (16 * 1024 * 1024)
-#define RING_SIZE 4
-
-struct known_hosts
-{
-	struct known_hosts *next;
-	char	   *path;
-	uint64_t	device,
-				inode,
-				size;
-	int64_t		changed;		/* nanoseconds */
-	char	   *text;
-	size_t		length;
-	int			broken_lines;
-	int			first_broken;
-	const char *broken_error;
-};
 
 /* --- matching ---------------------------------------------------------------- */
 
@@ -100,13 +76,13 @@ hashed_match(const char *hosts, size_t length, const char *name)
 	return hash_length == expected_length && memcmp(hash, expected, hash_length) == 0;
 }
 
-static void
-name_of_host(const char *host, uint16_t port, char *name, size_t size)
+void
+hostkey_name(const char *host, uint16_t port, char name[HOSTKEY_NAME_SIZE])
 {
 	if (port == 22)
-		snprintf(name, size, "%s", host);
+		snprintf(name, HOSTKEY_NAME_SIZE, "%s", host);
 	else
-		snprintf(name, size, "[%s]:%u", host, port);
+		snprintf(name, HOSTKEY_NAME_SIZE, "[%s]:%u", host, port);
 	for (char *c = name; *c != '\0'; c++)
 		*c = (char) tolower((unsigned char) *c);
 }
@@ -142,9 +118,9 @@ hosts_match_name(const char *hosts, size_t length, const char *name)
 bool
 hostkey_hosts_match(const char *hosts, size_t length, const char *host, uint16_t port)
 {
-	char		name[WIRE_MAX_NAME + 16];
+	char		name[HOSTKEY_NAME_SIZE];
 
-	name_of_host(host, port, name, sizeof(name));
+	hostkey_name(host, port, name);
 	return hosts_match_name(hosts, length, name);
 }
 
@@ -167,30 +143,57 @@ add_pin(char pins[PINS_SIZE], size_t *used, const struct hostkey_line *line)
 	return true;
 }
 
+/* The host part of a line, to be looked at before its key is decoded. */
+static bool
+line_means(const char *line, const char *end, const char *name)
+{
+	for (;;)
+	{
+		const char *word;
+
+		while (line < end && (*line == ' ' || *line == '\t' || *line == '\r'))
+			line++;
+		word = line;
+		while (line < end && *line != ' ' && *line != '\t' && *line != '\r')
+			line++;
+		if (word == line || *word == '#')
+			return false;
+		if (*word != '@')
+			return hosts_match_name(word, line - word, name);
+	}
+}
+
 bool
 hostkey_select(const char *text, size_t length, const char *host, uint16_t port,
 			   char pins[PINS_SIZE])
 {
-	struct hostkey_line line;
-	char		name[WIRE_MAX_NAME + 16];
+	const char *end = text + length;
+	char		name[HOSTKEY_NAME_SIZE];
 	size_t		used = 0;
 
 	pins[0] = '\0';
-	name_of_host(host, port, name, sizeof(name));
-	while (hostkey_next_line(&text, &length, true, &line))
-		if ((line.kind == HOSTKEY_LINE_KEY || line.kind == HOSTKEY_LINE_REVOKED) &&
-			hosts_match_name(line.hosts, line.hosts_length, name) &&
+	hostkey_name(host, port, name);
+	while (text < end)
+	{
+		const char *newline = memchr(text, '\n', end - text);
+		const char *stop = newline != NULL ? newline : end;
+		size_t		left = stop - text;
+		struct hostkey_line line;
+
+		if (line_means(text, stop, name) && hostkey_next_line(&text, &left, true, &line) &&
+			(line.kind == HOSTKEY_LINE_KEY || line.kind == HOSTKEY_LINE_REVOKED) &&
 			!add_pin(pins, &used, &line))
 		{
 			pins[0] = '\0';
 			return false;
 		}
+		text = stop + 1;
+	}
 	return true;
 }
 
-/* The pins that came with a job, in the same short form. */
-static enum outcome
-pins_of_registry(const char *text, char pins[PINS_SIZE], char *error, size_t error_size)
+enum outcome
+hostkey_pins_of_text(const char *text, char pins[PINS_SIZE], char *error, size_t error_size)
 {
 	struct hostkey_line line;
 	size_t		length = strlen(text);
@@ -210,192 +213,6 @@ pins_of_registry(const char *text, char pins[PINS_SIZE], char *error, size_t err
 			snprintf(error, error_size, "the host key in the registry is too long");
 			return OUTCOME_HOST_KEY_FILE;
 		}
-	return OUTCOME_READ;
-}
-
-/* --- files ------------------------------------------------------------------- */
-
-static void
-known_hosts_free(struct known_hosts *file)
-{
-	free(file->path);
-	free(file->text);
-	free(file);
-}
-
-void
-known_hosts_ring_clear(struct known_hosts_ring *ring)
-{
-	while (ring->first != NULL)
-	{
-		struct known_hosts *file = ring->first;
-
-		ring->first = file->next;
-		known_hosts_free(file);
-	}
-}
-
-static void
-remember_file(struct known_hosts *file, const struct stat *status)
-{
-	file->device = status->st_dev;
-	file->inode = status->st_ino;
-	file->size = status->st_size;
-	file->changed = (int64_t) status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
-}
-
-static bool
-same_file(const struct known_hosts *file, const struct stat *status)
-{
-	struct known_hosts now;
-
-	remember_file(&now, status);
-	return file->device == now.device && file->inode == now.inode &&
-		file->size == now.size && file->changed == now.changed;
-}
-
-static void
-count_broken_lines(struct known_hosts *file)
-{
-	const char *text = file->text;
-	size_t		length = file->length;
-	struct hostkey_line line;
-
-	for (int number = 1; hostkey_next_line(&text, &length, true, &line); number++)
-		if (line.kind == HOSTKEY_LINE_BROKEN && file->broken_lines++ == 0)
-		{
-			file->first_broken = number;
-			file->broken_error = line.error;
-		}
-}
-
-/* Reads the file; false with errno. */
-static bool
-read_known_hosts(int fd, struct known_hosts *file)
-{
-	size_t		size = file->size;
-
-	file->text = malloc(size + 1);
-	if (file->text == NULL)
-		return false;
-	while (file->length < size)
-	{
-		ssize_t		count = read(fd, file->text + file->length, size - file->length);
-
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0)
-			return false;
-		if (count == 0)
-			break;
-		file->length += count;
-	}
-	count_broken_lines(file);
-	return true;
-}
-
-/*
- * The file at path, from the ring if it has not changed.  NULL with errno; a
- * file that is not there gives ENOENT.
- */
-static struct known_hosts *
-known_hosts_get(struct known_hosts_ring *ring, const char *path)
-{
-	struct known_hosts *file;
-	struct known_hosts **place = &ring->first;
-	struct stat status = {0};
-	int			count = 0;
-	int			fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	int			saved;
-
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
-		status.st_size > KNOWN_HOSTS_MAX_FILE)
-	{
-		close(fd);
-		/* /dev/null says "none" to ssh, and to us */
-		errno = S_ISCHR(status.st_mode) ? ENOENT : S_ISREG(status.st_mode) ? EFBIG : EINVAL;
-		return NULL;
-	}
-	while ((file = *place) != NULL)
-	{
-		bool		same_path = strcmp(file->path, path) == 0;
-
-		if (same_path && same_file(file, &status))
-		{
-			close(fd);
-			return file;
-		}
-		if (same_path || ++count >= RING_SIZE)
-		{
-			*place = file->next;
-			known_hosts_free(file);
-		}
-		else
-			place = &file->next;
-	}
-
-	file = calloc(1, sizeof(*file));
-	if (file == NULL || (file->path = strdup(path)) == NULL)
-	{
-		free(file);
-		close(fd);
-		errno = ENOMEM;
-		return NULL;
-	}
-	remember_file(file, &status);
-	if (!read_known_hosts(fd, file))
-	{
-		saved = errno;
-		known_hosts_free(file);
-		close(fd);
-		errno = saved;
-		return NULL;
-	}
-	close(fd);
-	if (file->broken_lines > 0)
-		fprintf(stderr, "tribe_power_poller: %s: %d line(s) skipped, the first is line %d: %s\n",
-				path, file->broken_lines, file->first_broken, file->broken_error);
-	file->next = ring->first;
-	ring->first = file;
-	return file;
-}
-
-static bool
-is_blank(const char *text)
-{
-	return text[strspn(text, " \t\r\n")] == '\0';
-}
-
-enum outcome
-hostkey_pins_of_job(struct known_hosts_ring *ring, const struct job *job,
-					char pins[PINS_SIZE], char *error, size_t error_size)
-{
-	struct known_hosts *file;
-
-	pins[0] = '\0';
-	if (!is_blank(job->host_key))
-		return pins_of_registry(job->host_key, pins, error, error_size);
-	if (job->known_hosts_file[0] == '\0')
-		return OUTCOME_READ;
-
-	file = known_hosts_get(ring, job->known_hosts_file);
-	if (file == NULL)
-	{
-		/* the file is made when the first key is trusted */
-		if (errno == ENOENT)
-			return OUTCOME_READ;
-		snprintf(error, error_size, "cannot read known_hosts file %s: %s",
-				 job->known_hosts_file, strerror(errno));
-		return OUTCOME_HOST_KEY_FILE;
-	}
-	if (!hostkey_select(file->text, file->length, job->address, job->port, pins))
-	{
-		snprintf(error, error_size, "known_hosts file %s has too many keys for %s",
-				 job->known_hosts_file, job->address);
-		return OUTCOME_HOST_KEY_FILE;
-	}
 	return OUTCOME_READ;
 }
 

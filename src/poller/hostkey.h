@@ -21,6 +21,10 @@
 /* The most that the pins of one host may take, with the NUL. */
 #define PINS_SIZE (WIRE_MAX_HOST_KEY + 1)
 
+/* The name under which a host is found: "redfin", or "[redfin]:2222". */
+#define HOSTKEY_NAME_SIZE (WIRE_MAX_NAME + 16)
+void		hostkey_name(const char *host, uint16_t port, char name[HOSTKEY_NAME_SIZE]);
+
 /*
  * Whether the host part of a known_hosts line means this host: names and
  * addresses with the wildcards * and ?, ! before what is excepted, or one
@@ -34,6 +38,13 @@ bool		hostkey_hosts_match(const char *hosts, size_t length, const char *host, ui
  */
 bool		hostkey_select(const char *text, size_t length, const char *host, uint16_t port,
 						   char pins[PINS_SIZE]);
+
+/*
+ * The pins of a text from the registry, whose host parts, if there are any, do
+ * not matter.  OUTCOME_READ, or OUTCOME_HOST_KEY_FILE with the reason.
+ */
+enum outcome hostkey_pins_of_text(const char *text, char pins[PINS_SIZE],
+								  char *error, size_t error_size);
 
 /* A known_hosts file as it was when it was read. */
 struct known_hosts;

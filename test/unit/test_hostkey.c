@@ -359,6 +359,18 @@ pins_come_from_registry_or_file(void **state)
 	assert_int_equal(hostkey_pins_of_job(&ring, &job, pins, error, sizeof(error)), OUTCOME_READ);
 	assert_string_equal(pins, ED1 "\n");
 
+	/* what is remembered is of that host and that port */
+	assert_int_equal(hostkey_pins_of_job(&ring, &job, pins, error, sizeof(error)), OUTCOME_READ);
+	assert_string_equal(pins, ED1 "\n");
+	job.port = 2222;
+	assert_int_equal(hostkey_pins_of_job(&ring, &job, pins, error, sizeof(error)), OUTCOME_READ);
+	assert_string_equal(pins, "");
+	job.port = 22;
+	job.address = "bluefin";
+	assert_int_equal(hostkey_pins_of_job(&ring, &job, pins, error, sizeof(error)), OUTCOME_READ);
+	assert_string_equal(pins, "");
+	job.address = "redfin";
+
 	/* the file counts as it is now, not as it was */
 	write_text(other, "redfin " ED2 "\n");
 	assert_int_equal(rename(other, path), 0);
