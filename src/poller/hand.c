@@ -14,7 +14,7 @@
 #include <libssh2.h>
 
 #include "../common/version.h"
-#include "limits.h"
+#include "confine.h"
 #include "loop.h"
 #include "pool.h"
 
@@ -213,7 +213,7 @@ poll_hosts(struct hand *hand, int count, const struct hand_user *user)
 		loop_free(loop);
 		return EXIT_FAILURE;
 	}
-	limits_from_settings(0, 0);
+	confine_by_settings(0, 0);
 	for (int i = 0; i < count; i++)
 	{
 		struct job	job = hand->job;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "hand.h"
-#include "limits.h"
+#include "confine.h"
 #include "pipe.h"
 
 static int
@@ -29,10 +29,10 @@ main(int argc, char **argv)
 
 	if (argc > 1)
 		hand_user_init(&user);
-	limits_at_start();
+	confine_at_start();
 	if (argc == 1 && socket_domain(STDIN_FILENO) == AF_UNIX)
 	{
-		limits_of_child();
+		confine_child();
 		return pipe_serve(STDIN_FILENO);
 	}
 	return hand_main(argc, argv, &user);

@@ -19,7 +19,7 @@
 #include <libssh2.h>
 
 #include "../common/version.h"
-#include "limits.h"
+#include "confine.h"
 #include "loop.h"
 #include "pool.h"
 
@@ -184,7 +184,7 @@ take_settings(struct pipe *pipe, const struct wire_frame *frame)
 		end(pipe, EXIT_FAILURE, "out of memory");
 		return;
 	}
-	limits_from_settings(settings.memory_limit, settings.nice);
+	confine_by_settings(settings.memory_limit, settings.nice);
 	wire_writer_init(&writer, pipe->frame, WIRE_MAX_FRAME);
 	wire_encode_ready(&writer, &ready);
 	put_frame(pipe, &writer);

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "limits.h"
+#include "confine.h"
 #include "pipe.h"
 #include "poll_fixture.h"
 #include "version.h"
@@ -71,8 +71,8 @@ start(bool limited)
 		if (limited)
 		{
 			dup2(pair[1], STDIN_FILENO);
-			limits_at_start();
-			limits_of_child();
+			confine_at_start();
+			confine_child();
 			_exit(pipe_serve(STDIN_FILENO));
 		}
 		_exit(pipe_serve(pair[1]));

@@ -1,11 +1,11 @@
 /*
- * limits.c: the poller's own fences (limits.h).
+ * confine.c: the poller's own fences (confine.h).
  *
  * What cannot be had on a kernel is left out: each fence is a second line of
  * defence, and none is relied on for an answer to be right.
  */
 #define _GNU_SOURCE				/* close_range, clearenv */
-#include "limits.h"
+#include "confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@
 #endif
 
 void
-limits_at_start(void)
+confine_at_start(void)
 {
 	struct rlimit none = {0, 0};
 
@@ -45,7 +45,7 @@ limits_at_start(void)
 }
 
 void
-limits_of_child(void)
+confine_child(void)
 {
 	/* an owner that ended before this line shows as the end of the pipe */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -116,7 +116,7 @@ refuse_new_programs(void)
 #endif
 
 void
-limits_from_settings(uint64_t memory, int nice_value)
+confine_by_settings(uint64_t memory, int nice_value)
 {
 	struct rlimit limit;
 
