@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -193,10 +194,29 @@ listens(const char *folder, const char *host)
 	return ok;
 }
 
+/* Masters would outlive us, so they are ended however we end. */
+static pid_t *masters;
+static int	master_count;
+
+static void
+end_masters(void)
+{
+	for (int i = 0; i < master_count; i++)
+		kill(masters[i], SIGTERM);
+	master_count = 0;
+}
+
+static void
+end_by_signal(int number)
+{
+	end_masters();
+	_exit(128 + number);
+}
+
 /* Masters stay in the foreground, as our children, so that their CPU can be
  * read; their sockets stand in the folder of the output, by the host's name. */
 static void
-start_masters(const struct options *options, pid_t *masters)
+start_masters(const struct options *options)
 {
 	const struct timespec moment = {0, 5 * 1000 * 1000};
 	struct options master = *options;
@@ -213,6 +233,10 @@ start_masters(const struct options *options, pid_t *masters)
 	command[words] = NULL;
 	master.command = command;
 	master.input = "/dev/null";
+	atexit(end_masters);
+	signal(SIGINT, end_by_signal);
+	signal(SIGTERM, end_by_signal);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	for (int first = 0; first < options->host_count; first += options->parallel)
 	{
 		int			end = first + options->parallel;
@@ -224,6 +248,7 @@ start_masters(const struct options *options, pid_t *masters)
 			struct task task = {options->hosts[i], NULL, 0};
 
 			masters[i] = spawn_ssh(&master, &task, "/dev/null");
+			master_count = i + 1;
 		}
 		for (int i = first; i < end; i++)
 		{
@@ -238,11 +263,11 @@ start_masters(const struct options *options, pid_t *masters)
 }
 
 static double
-masters_cpu(const pid_t *masters, int count)
+masters_cpu(void)
 {
 	double		spent = 0;
 
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < master_count; i++)
 		spent += cpu_of(masters[i]);
 	return spent;
 }
@@ -252,29 +277,28 @@ run_masters(const struct options *options)
 {
 	int			count;
 	struct task *tasks = read_tasks(options, &count);
-	pid_t	   *masters = calloc(options->host_count + 1, sizeof(*masters));
 	long		memory = 0;
 
+	masters = calloc(options->host_count + 1, sizeof(*masters));
 	if (masters == NULL)
 		die("out of memory");
-	start_masters(options, masters);
+	start_masters(options);
 	wait_until_idle(masters, options->host_count);
 	for (int i = 0; i < options->host_count; i++)
 		memory += memory_of(masters[i], "smaps_rollup", "Pss:");
 	for (int round = 0; round < options->rounds; round++)
 	{
-		double		cpu = cpu_spent() + masters_cpu(masters, options->host_count);
+		double		cpu = cpu_spent() + masters_cpu();
 		double		wall = wall_now();
 
 		run_tasks(options, tasks, count);
 		wall = wall_now() - wall;
 		cpu = cpu_spent() - cpu;
 		wait_until_idle(masters, options->host_count);
-		cpu += masters_cpu(masters, options->host_count);
+		cpu += masters_cpu();
 		printf("wall=%.6f cpu=%.6f memory=%ld\n", wall, cpu, memory);
 	}
-	for (int i = 0; i < options->host_count; i++)
-		kill(masters[i], SIGTERM);
+	end_masters();
 	for (int i = 0; i < options->host_count; i++)
 		waitpid(masters[i], NULL, 0);
 }
