@@ -95,9 +95,9 @@ $hub->safe_psql('postgres', "SELECT pg_cancel_backend($session->{pid})");
 $session->{finish}->();
 add_node($hub, 'good', $sshd);
 is($hub->safe_psql('postgres', <<'SQL'), 'ok', 'a session whose poll was cancelled polls again');
+SET statement_timeout = '300ms';
 DO $$
 BEGIN
-	PERFORM set_config('statement_timeout', '300ms', false);
 	PERFORM * FROM tribe_power_collect('{node1}');
 EXCEPTION WHEN query_canceled THEN
 	NULL;

@@ -22,7 +22,7 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
   new_hub add_node start_sshd stop_sshd silent_listener full_listener
-  stalling_proxy unused_port new_key worker_pid children poller_of
+  stalling_proxy talker unused_port new_key worker_pid children poller_of
   await background outcome postmaster_start log_since log_size
 );
 
@@ -356,6 +356,31 @@ sub full_listener
 	}
 	$at->{fillers} = 8;
 	$at->{host_key} = public_key(new_key('full-host'));
+	return $at;
+}
+
+# Says one thing to whoever connects, and hangs up.
+sub talker
+{
+	my ($text) = @_;
+	my $at = unused_port();
+	my $listener = IO::Socket::INET->new(
+		LocalAddr => $at->{address}, LocalPort => $at->{port}, Proto => 'tcp', ReuseAddr => 1, Listen => 16)
+	  or BAIL_OUT("no listener: $!");
+
+	$at->{host_key} = public_key(new_key('talker-host'));
+	my $pid = fork();
+	if ($pid == 0)
+	{
+		while (my $client = $listener->accept)
+		{
+			syswrite($client, $text);
+			close $client;
+		}
+		POSIX::_exit(0);
+	}
+	close $listener;
+	$started{$pid} = 'talker';
 	return $at;
 }
 

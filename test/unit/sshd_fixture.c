@@ -300,21 +300,29 @@ sshd_processes(const struct sshd *sshd)
 	return count;
 }
 
+/* All processes of each session: for root it has one, for others several. They
+ * are looked up first, since orphans no longer tell whose they were. */
 int
 sshd_signal_sessions(const struct sshd *sshd, int signal)
 {
 	DIR		   *proc = opendir("/proc");
 	struct dirent *entry;
+	pid_t		found[256];
 	int			count = 0;
 
-	while ((entry = readdir(proc)) != NULL)
+	while (count < 256 && (entry = readdir(proc)) != NULL)
 	{
 		pid_t		pid = atoi(entry->d_name);
+		pid_t		ancestor = pid > 1 ? parent_of(pid) : 0;
 
-		if (pid > 1 && parent_of(pid) == sshd->pid && kill(pid, signal) == 0)
-			count++;
+		while (ancestor > 1 && ancestor != sshd->pid)
+			ancestor = parent_of(ancestor);
+		if (ancestor == sshd->pid)
+			found[count++] = pid;
 	}
 	closedir(proc);
+	for (int i = 0; i < count; i++)
+		kill(found[i], signal);
 	return count;
 }
 
