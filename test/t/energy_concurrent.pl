@@ -11,6 +11,11 @@ use TribePower;
 
 my $hub = fleet_hub('hub', 'tribe_power.interval' => '1s', 'tribe_power.sample_window' => '200ms');
 fleet_nodes($hub, 'energy-shared');
+# Long enough in storing for another to come in between, if it could.
+$hub->safe_psql('postgres', <<'END');
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$;
+CREATE TRIGGER dawdle BEFORE INSERT ON tribe_power_metrics FOR EACH ROW EXECUTE FUNCTION dawdle();
+END
 $hub->safe_psql('postgres', 'ALTER SYSTEM SET tribe_power.enabled = on');
 $hub->reload;
 
