@@ -12,15 +12,14 @@ use TribePower;
 my $hub = fleet_hub('hub', 'tribe_power.interval' => '2s', 'tribe_power.sample_window' => '1s');
 fleet_nodes($hub, 'energy-steady', 'energy-reboot');
 
-# Waits for so many readings; the latest, and the truth thereafter, twice.
+# Waits until the node has so many readings.
 sub await_readings
 {
 	my ($name, $count) = @_;
 
 	$hub->poll_query_until('postgres', "SELECT count(*) >= $count FROM tribe_power_metrics WHERE node_name = '$name'")
 	  or BAIL_OUT("$name is not read");
-	my $reading = (readings($hub, $name))[-1];
-	return ($reading, { truth($name) }, { truth($name) });
+	return;
 }
 
 # No polls, and none under way.
@@ -31,6 +30,13 @@ sub halt
 	$hub->safe_psql('postgres', 'ALTER SYSTEM SET tribe_power.enabled = off');
 	$hub->reload;
 	await(sub { !children($worker) }, 'the end of the rounds');
+	return;
+}
+
+sub resume
+{
+	$hub->safe_psql('postgres', 'ALTER SYSTEM SET tribe_power.enabled = on');
+	$hub->reload;
 	return;
 }
 
@@ -54,13 +60,11 @@ sub within
 	return cmp_ok(abs($value - $true), '<=', $share * $true, sprintf('%s: %.6g of %.6g J', $what, $value, $true));
 }
 
-$hub->safe_psql('postgres', 'ALTER SYSTEM SET tribe_power.enabled = on');
-$hub->reload;
-my ($first) = await_readings('energy-steady', 1);
-my ($boot_first, $boot_one, $boot_two) = await_readings('energy-reboot', 1);
+resume();
+await_readings($_, 1) foreach qw(energy-steady energy-reboot);
 
 tell_node('energy-steady', 'wrap', 'package_uj', 5);
-await_readings('energy-steady', 7);
+await_readings($_, 7) foreach qw(energy-steady energy-reboot);
 
 # The worker is ended, with a counter about to wrap while nobody looks.
 tell_node('energy-steady', 'wrap', 'dram_uj', 1);
@@ -68,13 +72,13 @@ my $worker = worker_pid($hub);
 $hub->safe_psql('postgres', "SELECT pg_terminate_backend($worker)");
 ok(await(sub { my $pid = worker_pid($hub); $pid && $pid ne $worker }, 'another worker'), 'the worker was ended and is back');
 
-# The other node restarts, just after a reading: one that was under way would be
-# cut off with it.
-my $count = readings($hub, 'energy-reboot');
-await_readings('energy-reboot', $count + 1);
+# The other node restarts, while no poll is under way: that would be cut off with
+# it.
+halt();
 my @before = readings($hub, 'energy-reboot');
 my @truth_before = ({ truth('energy-reboot') }, { truth('energy-reboot') });
 tell_node('energy-reboot', 'reboot', 3);
+resume();
 
 await_readings('energy-steady', 20);
 halt();
@@ -133,8 +137,7 @@ is($hub->safe_psql('postgres', 'SELECT bool_and(abs(d.e * 3.6e6 - m.e) < 1e-3 * 
 my $stored = @steady;
 $hub->stop('immediate');
 $hub->start;
-$hub->safe_psql('postgres', 'ALTER SYSTEM SET tribe_power.enabled = on');
-$hub->reload;
+resume();
 await_readings('energy-steady', $stored + 3);
 $hub->stop('immediate');
 $hub->start;
