@@ -42,12 +42,5 @@ $hub->safe_psql('copy', 'SELECT * FROM tribe_power_collect()');
 is($hub->safe_psql('copy', q{SELECT energy_quality, rebooted, abs(energy_joules - 100 * interval_seconds) < 5, interval_seconds > 1 FROM tribe_power_metrics ORDER BY "timestamp" DESC LIMIT 1}),
 	'counter|f|t|t', 'a poll of the copy counts the energy since the dump');
 
-# The readings without the extension's schema: data only.
-$hub->command_ok([ 'pg_dump', '-a', '-t', 'tribe_power_metrics', '-f', "$file.data", '-d', $hub->connstr('postgres') ], 'the readings alone');
-$hub->safe_psql('postgres', 'CREATE DATABASE alone');
-$hub->safe_psql('alone', 'CREATE EXTENSION tribe_power');
-$hub->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$file.data", '-d', $hub->connstr('alone') ], 'and back');
-is($hub->safe_psql('alone', 'SELECT count(*) FROM tribe_power_metrics'), $hub->safe_psql('postgres', 'SELECT count(*) FROM tribe_power_metrics'), 'all of them');
-
 $hub->stop;
 done_testing();
