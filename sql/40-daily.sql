@@ -81,15 +81,20 @@ COMMENT ON FUNCTION tribe_power_totals(timestamptz, timestamptz, double precisio
 
 -- False where readings of the day may be gone: its totals are then not to be
 -- replaced by those of what is left.
+CREATE FUNCTION tribe_power_has_partition("at" timestamptz) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_has_partition(timestamptz) IS
+'Whether tribe_power_metrics has a partition, other than the default one, for readings of that time.';
+
 CREATE FUNCTION tribe_power_is_whole(range_start timestamptz, range_end timestamptz) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
     AS $$
     SELECT range_start > @extschema@.tribe_power_keep_from('retention')
-       AND EXISTS (SELECT FROM @extschema@.tribe_power_partitions() p
-                   WHERE p.range_start <= $1 AND $1 < p.range_end)
-       AND EXISTS (SELECT FROM @extschema@.tribe_power_partitions() p
-                   WHERE p.range_start < $2 AND $2 <= p.range_end)
+       AND @extschema@.tribe_power_has_partition(range_start)
+       AND @extschema@.tribe_power_has_partition(range_end - interval '1 microsecond')
 $$;
 COMMENT ON FUNCTION tribe_power_is_whole(timestamptz, timestamptz) IS
 'Used by tribe_power_aggregate(): whether no reading of that time can have been dropped by retention.';

@@ -119,8 +119,7 @@ BEGIN
                      ((SELECT min(d."timestamp") FROM @extschema@.tribe_power_metrics_default d
                        WHERE d."timestamp" > '-infinity' AND d."timestamp" <= ahead))) w (at)
         WHERE w.at IS NOT NULL
-          AND NOT EXISTS (SELECT FROM @extschema@.tribe_power_partitions() p
-                          WHERE p.range_start <= w.at AND w.at < p.range_end)
+          AND NOT @extschema@.tribe_power_has_partition(w.at)
         LIMIT 1;
         EXIT WHEN missing IS NULL OR made >= 1000;
         EXIT WHEN @extschema@.tribe_power_make_partition(missing) IS NULL;

@@ -1,7 +1,7 @@
 -- The same for history: results are for pg_monitor to read, all else the owner's.
 
 REVOKE ALL ON FUNCTION tribe_power_aggregate_hours(timestamptz, timestamptz), tribe_power_refresh(date),
-    tribe_power_days_due(), tribe_power_drop_partition(), tribe_power_drop_raw_data(),
+    tribe_power_days_due(), tribe_power_has_partition(timestamptz), tribe_power_drop_partition(), tribe_power_drop_raw_data(),
     tribe_power_trim_totals(), tribe_power_upkeep(),
     tribe_power_energy(timestamptz, timestamptz, text, boolean) FROM PUBLIC;
 GRANT SELECT ON tribe_power_hourly TO pg_monitor;

@@ -25,6 +25,7 @@
 
 SQL_FUNCTION(tribe_power_partitions);
 SQL_FUNCTION(tribe_power_partition_width);
+SQL_FUNCTION(tribe_power_has_partition);
 
 static Statement make_partition = {
 	"SELECT @s@.tribe_power_make_partition($1)", 1, {TIMESTAMPTZOID}
@@ -140,4 +141,18 @@ Datum
 tribe_power_partition_width(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(settings_partition_width()));
+}
+
+Datum
+tribe_power_has_partition(PG_FUNCTION_ARGS)
+{
+	ExtensionInfo extension;
+	Relation	relation;
+	bool		there;
+
+	extension_require(&extension);
+	relation = open_metrics(&extension);
+	there = covered(RelationGetPartitionDesc(relation, false)->boundinfo, PG_GETARG_TIMESTAMPTZ(0));
+	table_close(relation, AccessShareLock);
+	PG_RETURN_BOOL(there);
 }
