@@ -70,3 +70,39 @@ COMMENT ON COLUMN tribe_power_gpus.memory_total_gb IS 'GiB; NULL: not known.';
 COMMENT ON COLUMN tribe_power_gpus.integrated IS 'Part of the CPU package (an APU): its power is not added to the total.';
 COMMENT ON COLUMN tribe_power_gpus.problem IS 'Why its power is not known (asleep, error, …); NULL: it is.';
 
+
+CREATE VIEW tribe_power_fleet AS
+SELECT count(*)::integer AS nodes,
+       count(*) FILTER (WHERE f.fresh AND f.total_power_watts IS NOT NULL)::integer AS nodes_known,
+       sum(f.total_power_watts) FILTER (WHERE f.fresh)::double precision AS total_power_watts,
+       max(f.last_reading) AS newest_reading,
+       sum(f.budget_idle_watts) AS budget_idle_watts,
+       sum(f.budget_typical_watts) AS budget_typical_watts,
+       sum(f.budget_peak_watts) AS budget_peak_watts,
+       count(*) FILTER (WHERE f.fresh AND f.total_power_watts > f.budget_peak_watts)::integer AS nodes_over_peak
+FROM (SELECT n.budget_idle_watts, n.budget_typical_watts, n.budget_peak_watts,
+             s.last_reading, s.total_power_watts,
+             s.last_reading > now() - 2.5 * coalesce(n.poll_interval,
+                 current_setting('tribe_power.interval', true)::interval, interval '5 minutes') AS fresh
+      FROM tribe_power_nodes n
+      LEFT JOIN tribe_power_node_status s ON s.node_name = n.node_name
+      WHERE n.enabled) f;
+
+COMMENT ON VIEW tribe_power_fleet IS
+'The enabled nodes now, in one row: total_power_watts is the sum over nodes_known of nodes, those with a reading no older than two and a half intervals; the budgets are of all of them. W.';
+
+CREATE VIEW tribe_power_monthly AS
+SELECT d.node_name,
+       date_trunc('month', d.date::timestamp)::date AS month,
+       sum(d.energy_kwh) AS energy_kwh,
+       sum(d.covered_seconds) / sum(d.day_seconds) AS coverage,
+       sum(d.energy_kwh_counter) AS energy_kwh_counter,
+       sum(d.energy_kwh) * 3.6e6 / nullif(sum(d.covered_seconds), 0) AS avg_total_power,
+       max(d.max_total_power) AS max_total_power,
+       sum(d.sample_count)::integer AS sample_count,
+       count(*)::integer AS days
+FROM tribe_power_daily d
+GROUP BY 1, 2;
+
+COMMENT ON VIEW tribe_power_monthly IS
+'tribe_power_daily by node and month: kWh, with the coverage of the days that have a row, W. tribe_power_energy() takes any time and step, and counts missing days as not covered.';

@@ -4,7 +4,7 @@ REVOKE ALL ON FUNCTION tribe_power_aggregate_hours(timestamptz, timestamptz), tr
     tribe_power_days_due(), tribe_power_has_partition(timestamptz), tribe_power_drop_partition(), tribe_power_drop_raw_data(),
     tribe_power_trim_totals(), tribe_power_upkeep(),
     tribe_power_energy(timestamptz, timestamptz, text, boolean) FROM PUBLIC;
-GRANT SELECT ON tribe_power_hourly TO pg_monitor;
+GRANT SELECT ON tribe_power_hourly, tribe_power_fleet, tribe_power_monthly TO pg_monitor;
 GRANT EXECUTE ON FUNCTION tribe_power_energy(timestamptz, timestamptz, text, boolean),
     tribe_power_timezone(), tribe_power_keep_from(text) TO pg_monitor;
 REVOKE ALL ON FUNCTION tribe_power_import(regclass, regclass), tribe_power_import_number(text),
