@@ -281,36 +281,18 @@ parent_of(pid_t pid)
 	return parent;
 }
 
-int
-sshd_processes(const struct sshd *sshd)
+/* Sends a signal (0: none) to each process below the listener; how many. */
+static int
+signal_below(const struct sshd *sshd, int signal)
 {
 	DIR		   *proc = opendir("/proc");
 	struct dirent *entry;
+	pid_t		found[1024];
+	int			found_count = 0;
 	int			count = 0;
 
-	while ((entry = readdir(proc)) != NULL)
-	{
-		pid_t		pid = atoi(entry->d_name);
-
-		while (pid > 1 && pid != sshd->pid)
-			pid = parent_of(pid);
-		count += pid == sshd->pid;
-	}
-	closedir(proc);
-	return count;
-}
-
-/* All processes of each session: for root it has one, for others several. They
- * are looked up first, since orphans no longer tell whose they were. */
-int
-sshd_signal_sessions(const struct sshd *sshd, int signal)
-{
-	DIR		   *proc = opendir("/proc");
-	struct dirent *entry;
-	pid_t		found[256];
-	int			count = 0;
-
-	while (count < 256 && (entry = readdir(proc)) != NULL)
+	/* all are found before the first is signalled: orphans have another parent */
+	while ((entry = readdir(proc)) != NULL && found_count < 1024)
 	{
 		pid_t		pid = atoi(entry->d_name);
 		pid_t		ancestor = pid > 1 ? parent_of(pid) : 0;
@@ -318,12 +300,24 @@ sshd_signal_sessions(const struct sshd *sshd, int signal)
 		while (ancestor > 1 && ancestor != sshd->pid)
 			ancestor = parent_of(ancestor);
 		if (ancestor == sshd->pid)
-			found[count++] = pid;
+			found[found_count++] = pid;
 	}
 	closedir(proc);
-	for (int i = 0; i < count; i++)
-		kill(found[i], signal);
+	for (int i = 0; i < found_count; i++)
+		count += kill(found[i], signal) == 0;
 	return count;
+}
+
+int
+sshd_sessions(const struct sshd *sshd)
+{
+	return signal_below(sshd, 0);
+}
+
+int
+sshd_signal_sessions(const struct sshd *sshd, int signal)
+{
+	return signal_below(sshd, signal);
 }
 
 /* --- scripted peers ---------------------------------------------------------- */

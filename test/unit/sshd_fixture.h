@@ -40,11 +40,10 @@ void		sshd_start(struct sshd *sshd, const struct keys *keys, const char *configu
 					   const char *command);
 void		sshd_stop(struct sshd *sshd);
 
-/* How many processes this sshd has, its connections included. */
-int			sshd_processes(const struct sshd *sshd);
+/* How many processes its connections have, commands included. */
+int			sshd_sessions(const struct sshd *sshd);
 
-/* Sends a signal to what serves its connections, not to the listener; gives how
- * many there were. */
+/* Sends a signal to all of those; gives how many there were. */
 int			sshd_signal_sessions(const struct sshd *sshd, int signal);
 
 /* A peer of our own: each connection is served in a process of its own. */

@@ -540,7 +540,7 @@ refused_for_being_too_many_says_so(void **state)
 	sshd_start(&sshd, &keys, "MaxStartups 1\n", CANNED);
 	idle = connect_to_loopback(sshd.port);
 	assert_true(idle >= 0);
-	while (sshd_processes(&sshd) < 2)
+	while (sshd_sessions(&sshd) < 1)
 		nanosleep(&moment, NULL);
 	job = loopback_job(&keys, sshd.port);
 	result = poll_one(poller, &job);
