@@ -39,8 +39,11 @@ CREATE FUNCTION tribe_power_import_column(old regclass, name text, wanted text) 
     AS $$
     SELECT coalesce(
         (SELECT CASE
-                    WHEN wanted = 'number' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'real'::regtype)
+                    WHEN wanted = 'number' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
                         THEN format('o.%I::double precision', name)
+                    -- neither NaN nor infinite
+                    WHEN wanted = 'number' AND a.atttypid IN ('numeric'::regtype, 'real'::regtype, 'double precision'::regtype)
+                        THEN format('CASE WHEN o.%1$I > ''-1e30'' AND o.%1$I < ''1e30'' THEN o.%1$I::double precision END', name)
                     WHEN wanted = 'number' THEN format('@extschema@.tribe_power_import_number(o.%I::text)', name)
                     WHEN wanted = 'json' AND a.atttypid = 'jsonb'::regtype THEN format('o.%I', name)
                     WHEN wanted = 'json' THEN format('@extschema@.tribe_power_import_json(o.%I::text)', name)
@@ -126,12 +129,13 @@ BEGIN
         SELECT count(*) INTO usable FROM pg_temp.tribe_power_importing i
         WHERE i.node_name IS NOT NULL AND isfinite(i.at);
         -- a place for each, so that none goes by the default partition
-        LOOP
-            SELECT min(i.at) INTO at FROM pg_temp.tribe_power_importing i
+        FOR at IN
+            SELECT min(i.at) FROM pg_temp.tribe_power_importing i
             WHERE i.node_name IS NOT NULL AND isfinite(i.at) AND i.at < now() + interval '1 day'
-              AND NOT EXISTS (SELECT FROM @extschema@.tribe_power_partitions() p
-                              WHERE i.at >= p.range_start AND i.at < p.range_end);
-            EXIT WHEN at IS NULL OR @extschema@.tribe_power_make_partition(at) IS NULL;
+            GROUP BY date_trunc('day', i.at) ORDER BY 1
+        LOOP
+            PERFORM @extschema@.tribe_power_make_partition(at)
+            WHERE NOT @extschema@.tribe_power_has_partition(at);
         END LOOP;
         -- What it read was power over a second, so that stands in for the time
         -- since the reading before, if no more than two and a half intervals of five
