@@ -146,9 +146,6 @@ put_state(void *arg, uint64_t id, enum session_state state)
 	wire_writer_init(&writer, pipe->frame, WIRE_MAX_FRAME);
 	wire_encode_state(&writer, &message);
 	put_frame(pipe, &writer);
-
-	/* at once: should the next step be the last one, its owner knows which */
-	flush(pipe);
 }
 
 static void
@@ -160,7 +157,6 @@ put_result(void *arg, const struct job_result *result)
 	wire_writer_init(&writer, pipe->frame, WIRE_MAX_FRAME);
 	wire_encode_result(&writer, result);
 	put_frame(pipe, &writer);
-	flush(pipe);
 }
 
 /* --- in ---------------------------------------------------------------------- */
@@ -267,8 +263,13 @@ pipe_serve(int fd)
 	else
 		watch_pipe(&pipe);
 	while (!pipe.ended)
+	{
 		if (!loop_turn(pipe.loop))
 			end(&pipe, EXIT_FAILURE, "cannot wait for events");
+		/* once a turn: each message of its own would wake the owner */
+		if (pipe.queue_end > pipe.queue_start)
+			flush(&pipe);
+	}
 
 	pool_free(pipe.pool);
 	loop_free(pipe.loop);

@@ -112,7 +112,7 @@ step(struct session *session)
 	return FAILED;
 }
 
-/* Waits for what libssh2 waits for. */
+/* Sends what libssh2 wants sent, and waits for what it waits for. */
 static bool
 watch_socket(struct session *session)
 {
@@ -123,7 +123,8 @@ watch_socket(struct session *session)
 		return true;
 	if (session->state == SESSION_CONNECT)
 		events = EPOLLOUT;
-	else if ((libssh2_session_block_directions(transport->ssh) &
+	else if (transport_flush(transport) ||
+			 (libssh2_session_block_directions(transport->ssh) &
 			  LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0)
 		events |= EPOLLOUT;
 	return loop_watch(session->engine->loop, &session->watch, transport->fd, events);

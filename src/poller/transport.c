@@ -89,7 +89,7 @@ receive(struct transport *transport, void *buffer, size_t length)
 	}
 	if (length > transport->limit - transport->received)
 		length = transport->limit - transport->received;
-	if (length == 0)
+	if (length == 0 || transport->drained)
 		return -EAGAIN;			/* enough for this time; epoll calls again */
 
 	do
@@ -98,7 +98,10 @@ receive(struct transport *transport, void *buffer, size_t length)
 	if (count < 0)
 	{
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		{
+			transport->drained = true;
 			return -EAGAIN;
+		}
 		transport->socket_error = errno;
 		transport->peer_closed = true;
 		return -ECONNRESET;
@@ -109,6 +112,8 @@ receive(struct transport *transport, void *buffer, size_t length)
 		return -ECONNRESET;
 	}
 
+	/* what comes later makes the descriptor readable again: no need to ask */
+	transport->drained = (size_t) count < length;
 	transport->budget -= count;
 	transport->received += count;
 	for (ssize_t i = 0; i < count && transport->first_length < sizeof(transport->first); i++)
@@ -143,28 +148,56 @@ receive_callback(libssh2_socket_t fd, void *buffer, size_t length, int flags, vo
 	return length;
 }
 
+bool
+transport_flush(struct transport *transport)
+{
+	while (transport->out_start < transport->out_end)
+	{
+		ssize_t		count = send(transport->fd, transport->out + transport->out_start,
+								 transport->out_end - transport->out_start, MSG_NOSIGNAL);
+
+		if (count >= 0)
+			transport->out_start += count;
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return true;
+		else if (errno != EINTR)
+		{
+			/*
+			 * Not yet the end: what the other side said last may still be
+			 * waiting to be read, and it says why.
+			 */
+			transport->socket_error = errno;
+			transport->out_broken = true;
+			break;
+		}
+	}
+	free(transport->out);
+	transport->out = NULL;
+	transport->out_start = transport->out_end = 0;
+	return false;
+}
+
 static ssize_t
 send_callback(libssh2_socket_t fd, const void *buffer, size_t length, int flags, void **abstract)
 {
 	struct transport *transport = *abstract;
-	ssize_t		count;
 
-	if (transport->dead)
+	if (transport->dead || transport->out_broken)
 		return -EPIPE;
-	do
-		count = send(transport->fd, buffer, length, MSG_NOSIGNAL);
-	while (count < 0 && errno == EINTR);
-	if (count >= 0)
-		return count;
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
+	if (transport->out_end == TRANSPORT_OUT && transport_flush(transport))
 		return -EAGAIN;
-
-	/*
-	 * Not yet the end: what the other side said last may still be waiting to
-	 * be read, and it says why.
-	 */
-	transport->socket_error = errno;
-	return -EPIPE;
+	if (transport->out_broken)
+		return -EPIPE;
+	if (transport->out == NULL && (transport->out = malloc(TRANSPORT_OUT)) == NULL)
+	{
+		transport->socket_error = ENOMEM;
+		return -EPIPE;
+	}
+	if (length > TRANSPORT_OUT - transport->out_end)
+		length = TRANSPORT_OUT - transport->out_end;
+	memcpy(transport->out + transport->out_end, buffer, length);
+	transport->out_end += length;
+	return length;
 }
 
 /* --- beginning and end ------------------------------------------------------- */
@@ -182,6 +215,7 @@ void
 transport_refill(struct transport *transport)
 {
 	transport->budget = TRANSPORT_DRIVE_BYTES;
+	transport->drained = false;
 }
 
 static bool
@@ -280,6 +314,8 @@ transport_end(struct transport *transport, transport_call pending, bool courtesy
 				transport->channel = NULL;
 			libssh2_session_disconnect(transport->ssh, "done");
 		}
+		if (transport->fd >= 0)
+			(void) transport_flush(transport);
 
 		/* from here on every call fails at once, and an unfinished one frees
 		 * what it holds */
@@ -298,6 +334,9 @@ transport_end(struct transport *transport, transport_call pending, bool courtesy
 		transport->channel = NULL;
 		transport->ssh = NULL;
 	}
+	free(transport->out);
+	transport->out = NULL;
+	transport->out_start = transport->out_end = 0;
 	if (transport->fd >= 0)
 		close(transport->fd);
 	transport->fd = -1;

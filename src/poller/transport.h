@@ -21,6 +21,8 @@
 #define TRANSPORT_JOB_BYTES (256 * 1024)
 /* The same before the login: a key exchange needs a few thousand. */
 #define TRANSPORT_LOGIN_BYTES (64 * 1024)
+/* What waits to be sent at most; libssh2 waits with what is more. */
+#define TRANSPORT_OUT (32 * 1024)
 /* What libssh2 may allocate for one connection. */
 #define TRANSPORT_MEMORY (1024 * 1024)
 
@@ -39,6 +41,13 @@ struct transport
 	uint64_t	received;		/* bytes since the connection began */
 	uint64_t	limit;			/* where received has to stop */
 	size_t		memory;			/* bytes that libssh2 holds */
+	bool		drained;		/* nothing was left to receive in this drive */
+
+	/* what libssh2 sends in one drive goes out in one piece, at its end */
+	uint8_t    *out;			/* TRANSPORT_OUT bytes, only while needed */
+	size_t		out_start,
+				out_end;
+	bool		out_broken;		/* the socket takes no more */
 
 	/* read ahead while libssh2 asks for single bytes, as it does for the banner */
 	uint8_t		ahead[256];
@@ -62,6 +71,10 @@ void	   *transport_allocate(struct transport *transport, size_t count);
 
 /* To be called before each drive. */
 void		transport_refill(struct transport *transport);
+
+/* To be called after each drive: sends what libssh2 wants sent.  True if some
+ * of it has to wait until the socket can take it. */
+bool		transport_flush(struct transport *transport);
 
 /*
  * Ends the connection in any state.  While a call of libssh2 is unfinished,
