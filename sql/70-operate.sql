@@ -55,6 +55,12 @@ BEGIN
     PERFORM cron.schedule(job_name, schedule, command);
     RETURN NEXT;
     IF polls THEN
+        -- what the worker would do beside polling
+        job_name := 'tribe_power_upkeep';
+        schedule := '*/15 * * * *';
+        command := 'SELECT * FROM @extschema@.tribe_power_upkeep()';
+        PERFORM cron.schedule(job_name, schedule, command);
+        RETURN NEXT;
         job_name := 'tribe_power_collect';
         schedule := format('*/%s * * * *', minutes);
         command := 'SELECT * FROM @extschema@.tribe_power_collect()';
@@ -64,7 +70,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tribe_power_schedule(boolean) IS
-'Schedules, with pg_cron in this database, tribe_power_aggregate() every hour and, if collect is true, tribe_power_collect() every tribe_power.interval (whole minutes); NULL: only if no worker serves this database. May be repeated. Gives the jobs. Raises object_not_in_prerequisite_state where pg_cron is not installed.';
+'Schedules, with pg_cron in this database, tribe_power_aggregate() every hour and, if collect is true, tribe_power_collect() every tribe_power.interval (whole minutes) and tribe_power_upkeep() every 15 minutes; NULL: only if no worker serves this database. May be repeated. Gives the jobs. Raises object_not_in_prerequisite_state where pg_cron is not installed.';
 
 CREATE FUNCTION tribe_power_unschedule() RETURNS integer
     LANGUAGE plpgsql VOLATILE
@@ -78,7 +84,7 @@ BEGIN
         RETURN 0;
     END IF;
     FOR job IN SELECT j.jobid FROM cron.job j
-               WHERE j.jobname IN ('tribe_power_aggregate', 'tribe_power_collect')
+               WHERE j.jobname IN ('tribe_power_aggregate', 'tribe_power_upkeep', 'tribe_power_collect')
                  AND j.username = current_user
     LOOP
         PERFORM cron.unschedule(job);
@@ -238,13 +244,14 @@ BEGIN
         "check" := 'daily totals';
         node_name := NULL;
         IF EXISTS (
-            SELECT FROM @extschema@.tribe_power_nodes n
-            WHERE EXISTS (SELECT FROM @extschema@.tribe_power_metrics m
-                          WHERE m.node_name = n.node_name
-                            AND m."timestamp" >= yesterday::timestamp AT TIME ZONE zone
-                            AND m."timestamp" < (yesterday + 1)::timestamp AT TIME ZONE zone)
-              AND NOT EXISTS (SELECT FROM @extschema@.tribe_power_daily d
-                              WHERE d.node_name = n.node_name AND d.date = yesterday)) THEN
+            SELECT m.node_name
+            FROM @extschema@.tribe_power_metrics m
+            WHERE m."timestamp" >= yesterday::timestamp AT TIME ZONE zone
+              AND m."timestamp" < (yesterday + 1)::timestamp AT TIME ZONE zone
+            EXCEPT
+            SELECT d.node_name
+            FROM @extschema@.tribe_power_daily d
+            WHERE d.date = yesterday) THEN
             status := 'warn';
             detail := format('%s has readings that are not in tribe_power_daily', yesterday);
             remedy := 'SELECT tribe_power_aggregate(); and SELECT * FROM tribe_power_schedule(); to have it done.';
@@ -254,6 +261,15 @@ BEGIN
             remedy := NULL;
         END IF;
         RETURN NEXT;
+
+        IF EXISTS (SELECT FROM @extschema@.tribe_power_metrics_default) THEN
+            "check" := 'partitions';
+            status := 'warn';
+            detail := format('%s readings lie in the default partition',
+                             (SELECT count(*) FROM @extschema@.tribe_power_metrics_default));
+            remedy := 'SELECT * FROM tribe_power_upkeep(); rows of the future stay there: look at their timestamps.';
+            RETURN NEXT;
+        END IF;
     END IF;
 END
 $$;

@@ -18,36 +18,44 @@ struct out
 };
 
 static void
-put(struct out *out, const char *text)
+put_bytes(struct out *out, const char *text, size_t length)
 {
-	size_t		length = strlen(text);
-
 	if (out->failed || length >= out->size - out->length)
 	{
 		out->failed = true;
 		return;
 	}
-	memcpy(out->buffer + out->length, text, length + 1);
+	memcpy(out->buffer + out->length, text, length);
 	out->length += length;
+	out->buffer[out->length] = '\0';
+}
+
+static void
+put(struct out *out, const char *text)
+{
+	put_bytes(out, text, strlen(text));
 }
 
 static void
 put_quoted(struct out *out, const char *text)
 {
-	char		escape[8];
+	char		escaped[3] = "\\?";
 
 	put(out, "\"");
-	for (; *text != '\0'; text++)
+	while (*text != '\0')
 	{
-		unsigned char c = *text;
+		size_t		plain = 0;
 
-		if (c == '"' || c == '\\')
-			snprintf(escape, sizeof(escape), "\\%c", c);
-		else if (c < ' ' || c >= 0x7f)
-			snprintf(escape, sizeof(escape), "?");
-		else
-			snprintf(escape, sizeof(escape), "%c", c);
-		put(out, escape);
+		/* what needs no escape goes in one piece */
+		while (text[plain] >= ' ' && text[plain] < 0x7f && text[plain] != '"' && text[plain] != '\\')
+			plain++;
+		put_bytes(out, text, plain);
+		text += plain;
+		if (*text == '\0')
+			break;
+		escaped[1] = *text;
+		put(out, *text == '"' || *text == '\\' ? escaped : "?");
+		text++;
 	}
 	put(out, "\"");
 }
