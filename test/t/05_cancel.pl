@@ -107,6 +107,24 @@ SET statement_timeout = 0;
 SELECT status FROM tribe_power_collect('{good}');
 SQL
 
+# While such a session lives on, its poller does not.
+$session = background($hub, <<'SQL');
+DO $$
+BEGIN
+	PERFORM * FROM tribe_power_collect('{node1}');
+EXCEPTION WHEN query_canceled THEN
+	NULL;
+END
+$$;
+SELECT pg_sleep(600)
+SQL
+$poller = poller_of($session->{pid});
+$hub->safe_psql('postgres', "SELECT pg_cancel_backend($session->{pid})");
+ok($hub->poll_query_until('postgres', "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $session->{pid}"), 'a session catches the cancel and goes on');
+ok(!kill(0, $poller), 'its poller is ended and reaped');
+$hub->safe_psql('postgres', "SELECT pg_terminate_backend($session->{pid})");
+$session->{finish}->();
+
 # The round's own time.
 is($hub->safe_psql('postgres', q{SET tribe_power.round_timeout = '1s'; SELECT node_name, status, error, remedy <> '' FROM tribe_power_collect('{node1,good}') ORDER BY 1}),
 	"good|ok||\nnode1|round_timeout|not polled within the round's 1 s|t", 'a round ends at its timeout, with what it has');

@@ -67,6 +67,23 @@ ok($hub->poll_query_until('postgres', q{SELECT count(*) > 0 FROM tribe_power_met
 is($hub->safe_psql('postgres', q{SELECT abs(sum(energy_joules) - 100 * sum(interval_seconds)) < 20 AND max(interval_seconds) < 15 FROM tribe_power_metrics WHERE energy_joules IS NOT NULL}),
 	't', 'and no energy is lost by it');
 
+# What others have put on the tables runs as the extension's owner, by whom ever the
+# worker runs.
+$hub->safe_psql('postgres', <<"SQL");
+DROP EXTENSION tribe_power;
+CREATE ROLE keeper SUPERUSER;
+SET ROLE keeper;
+CREATE EXTENSION tribe_power SCHEMA public;
+CREATE TABLE who (name text, path text);
+CREATE FUNCTION who() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN INSERT INTO public.who VALUES (current_user, current_setting(''search_path'')); RETURN NEW; END';
+CREATE TRIGGER who AFTER INSERT ON tribe_power_metrics FOR EACH ROW EXECUTE FUNCTION who();
+SQL
+add_node($hub, 'node', $node);
+ok($hub->poll_query_until('postgres', 'SELECT count(*) > 0 FROM who'), 'a trigger on the readings');
+is($hub->safe_psql('postgres', 'SELECT DISTINCT name, path FROM who'), 'keeper|pg_catalog, pg_temp', 'runs as the owner of the extension, in a path that nobody else can fill');
+$hub->safe_psql('postgres', 'DROP TABLE who; DROP FUNCTION who CASCADE');
+
 # Another database; then one that is not there.
 $hub->safe_psql('postgres', 'CREATE DATABASE other');
 $hub->safe_psql('other', 'CREATE EXTENSION tribe_power');
