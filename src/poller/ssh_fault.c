@@ -259,8 +259,10 @@ session_describe_failure(struct session *session, int code)
 			if (code == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
 				code == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
 				session_fault(session, OUTCOME_LOGIN_REFUSED,
-							  "%s refused the login of %s with the key in %s (%s)", peer,
-							  job->user, job->identity_file, session->identity->fingerprint);
+							  "%s refused the login of %s with the key in %s (%s)%s", peer,
+							  job->user, job->identity_file, session->identity->fingerprint,
+							  session->identity->key.type == KEY_RSA ?
+							  "; not every server takes RSA keys from here, ed25519 ones all do" : "");
 			else
 				session_fault(session, OUTCOME_LOGIN_REFUSED, "login as %s at %s failed: %s",
 							  job->user, peer, text);
