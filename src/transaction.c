@@ -8,7 +8,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "utils/fmgrprotos.h"
+#include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -17,8 +17,17 @@
 #include "compat.h"
 #include "transaction.h"
 
-/* The advisory lock of the one worker that serves a database: "tribePwr". */
-#define WORKER_LOCK INT64CONST(0x7472696265507772)
+/*
+ * The lock of the one worker that serves a database.  An advisory lock, but of a
+ * kind that pg_advisory_lock() cannot name (that has 1 or 2 in the last field):
+ * else anybody who may connect could keep the worker out.
+ * tribe_power_is_served() looks for the same numbers.
+ */
+static void
+set_worker_lock(LOCKTAG *tag)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0x74726962, 0x65507772, 3);
+}
 
 static int	failures = 0;
 static char last_error[256] = "";
@@ -56,14 +65,19 @@ transaction_prepare_session(void)
 bool
 transaction_worker_lock(void)
 {
-	return DatumGetBool(DirectFunctionCall1(pg_try_advisory_lock_int8,
-											Int64GetDatum(WORKER_LOCK)));
+	LOCKTAG		tag;
+
+	set_worker_lock(&tag);
+	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 void
 transaction_worker_unlock(void)
 {
-	DirectFunctionCall1(pg_advisory_unlock_int8, Int64GetDatum(WORKER_LOCK));
+	LOCKTAG		tag;
+
+	set_worker_lock(&tag);
+	LockRelease(&tag, ExclusiveLock, true);
 }
 
 /* Says once why the worker idles, and once that it no longer does. */
