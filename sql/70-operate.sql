@@ -7,6 +7,24 @@ CREATE FUNCTION tribe_power_start_worker() RETURNS integer
 COMMENT ON FUNCTION tribe_power_start_worker() IS
 'Starts the background worker for this database now, where the library was not preloaded, and gives its process id. It runs until the server stops: with shared_preload_libraries = ''tribe_power'' it starts by itself. Raises object_in_use if a worker serves this database already.';
 
+CREATE FUNCTION tribe_power_is_preloaded() RETURNS boolean
+    LANGUAGE c STABLE PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME';
+COMMENT ON FUNCTION tribe_power_is_preloaded() IS
+'Whether the server started with the library preloaded, so that a worker starts by itself.';
+
+-- By its lock, as src/transaction.c takes it: pg_stat_activity hides the worker from
+-- most roles, also from an owner of the extension who is no superuser.
+CREATE FUNCTION tribe_power_is_served() RETURNS boolean
+    LANGUAGE sql VOLATILE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    RETURN EXISTS (
+        SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted
+          AND l.classid = 1953655138::oid AND l.objid = 1699772274::oid AND l.objsubid = 3);
+COMMENT ON FUNCTION tribe_power_is_served() IS
+'Whether a worker serves this database now. Needs no right to see other sessions in pg_stat_activity.';
+
 CREATE FUNCTION tribe_power_key_file_state(path text) RETURNS text
     LANGUAGE c VOLATILE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME';
@@ -37,9 +55,7 @@ CREATE FUNCTION tribe_power_schedule(
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    polls boolean := coalesce(collect, NOT EXISTS (
-        SELECT FROM pg_stat_activity
-        WHERE backend_type = 'tribe_power worker' AND datname = current_database()));
+    polls boolean := coalesce(collect, NOT @extschema@.tribe_power_is_served());
     minutes integer := greatest(1, least(59,
         extract(epoch FROM current_setting('tribe_power.interval')::interval)::integer / 60));
 BEGIN
@@ -129,14 +145,12 @@ BEGIN
         RETURN NEXT;
 
         "check" := 'worker';
-        found_worker := EXISTS (
-            SELECT FROM pg_stat_activity a
-            WHERE a.backend_type = 'tribe_power worker' AND a.datname = current_database());
+        found_worker := @extschema@.tribe_power_is_served();
         IF found_worker THEN
             status := 'ok';
             detail := 'a worker serves this database';
             remedy := NULL;
-        ELSIF 'tribe_power' = ANY (string_to_array(replace(current_setting('shared_preload_libraries'), ' ', ''), ',')) THEN
+        ELSIF @extschema@.tribe_power_is_preloaded() THEN
             status := 'fail';
             detail := format('the worker serves database "%s", not this one', current_setting('tribe_power.database'));
             remedy := format('ALTER SYSTEM SET tribe_power.database = %L; SELECT pg_reload_conf();', current_database());

@@ -20,6 +20,7 @@
 #include "worker.h"
 
 SQL_FUNCTION(tribe_power_start_worker);
+SQL_FUNCTION(tribe_power_is_preloaded);
 SQL_FUNCTION(tribe_power_key_file_state);
 SQL_FUNCTION(tribe_power_public_key);
 
@@ -40,6 +41,13 @@ tribe_power_start_worker(PG_FUNCTION_ARGS)
 				 errhint("SELECT * FROM pg_stat_activity WHERE backend_type = 'tribe_power worker' shows it.")));
 	transaction_worker_unlock();
 	PG_RETURN_INT32(worker_start(MyDatabaseId));
+}
+
+/* By the postmaster, so that this process inherited it. */
+Datum
+tribe_power_is_preloaded(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(worker_is_registered());
 }
 
 /*

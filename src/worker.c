@@ -93,6 +93,8 @@ describe_worker(BackgroundWorker *worker)
 	worker->bgw_restart_time = 10;
 }
 
+static bool registered = false;
+
 void
 worker_register(void)
 {
@@ -100,6 +102,13 @@ worker_register(void)
 
 	describe_worker(&worker);
 	RegisterBackgroundWorker(&worker);
+	registered = true;
+}
+
+bool
+worker_is_registered(void)
+{
+	return registered;
 }
 
 int

@@ -9,6 +9,9 @@
 /* At preload: has the postmaster start the worker. */
 extern void worker_register(void);
 
+/* Whether the postmaster did so, before this process was forked. */
+extern bool worker_is_registered(void);
+
 /* Now: starts one for that database, waits until it runs, gives its process id.
  * Raises insufficient_resources if it cannot. */
 extern int	worker_start(Oid database);
