@@ -55,8 +55,8 @@ statement_run(Statement *statement, const ExtensionInfo *extension,
 		elog(ERROR, "unexpected result of a statement: %s", SPI_result_code_string(rc));
 }
 
-Datum
-statement_array(Datum *values, bool *nulls, int count, Oid type)
+static Datum
+make_array(Datum *values, bool *nulls, int count, Oid type)
 {
 	int			dims[1];
 	int			bounds[1] = {1};
@@ -82,5 +82,5 @@ statement_text_array(char **values, int count)
 		nulls[i] = values[i] == NULL;
 		datums[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(values[i]);
 	}
-	return statement_array(datums, nulls, count, TEXTOID);
+	return make_array(datums, nulls, count, TEXTOID);
 }

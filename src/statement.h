@@ -29,8 +29,7 @@ typedef struct Statement
 extern void statement_run(Statement *statement, const ExtensionInfo *extension,
 						  Datum *values, const char *nulls, int expected);
 
-/* Arrays for unnest(): elements in the caller's order, nulls where isnull. */
-extern Datum statement_text_array(char **values, int count);	/* NULL: null */
-extern Datum statement_array(Datum *values, bool *nulls, int count, Oid type);
+/* An array of text in the caller's order; NULL becomes null. */
+extern Datum statement_text_array(char **values, int count);
 
 #endif

@@ -10,15 +10,20 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 
 #include "common/schedule.h"
 #include "compat.h"
 #include "partition.h"
+#include "raw_data.h"
 #include "settings.h"
 #include "statement.h"
 #include "store.h"
@@ -37,30 +42,91 @@ static Statement add_status = {
 static Statement lock_status = {LOCK_STATUS, 1, {TEXTARRAYOID}};
 static Statement lock_status_skipping = {LOCK_STATUS " SKIP LOCKED", 1, {TEXTARRAYOID}};
 
-/* The columns of a reading, in the order of struct RowArrays. */
-static Statement insert_readings = {
-	"INSERT INTO @s@.tribe_power_metrics (node_name, node_ip, \"timestamp\", "
-	"cpu_power_watts, cpu_temp_celsius, cpu_utilization, "
-	"gpu_power_watts, gpu_temp_celsius, gpu_utilization, "
-	"memory_used_gb, memory_total_gb, dram_power_watts, platform_power_watts, "
-	"total_power_watts, interval_seconds, energy_joules, "
-	"energy_quality, rebooted, problems, raw_data) "
-	"SELECT node_name, node_ip, ts, a, b, c, d, e, f, g, h, i, j, k, l, m, "
-	"quality, rebooted, problems::jsonb, raw::jsonb "
-	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
-	"$15, $16, $17, $18, $19, $20) "
-	"AS u (node_name, node_ip, ts, a, b, c, d, e, f, g, h, i, j, k, l, m, "
-	"quality, rebooted, problems, raw) WHERE ts IS NOT NULL "
-	/* whatever key the partition has: nothing may fail a batch for ever */
-	"ON CONFLICT DO NOTHING",
-	20, {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
-		FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID,
-		FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID,
-		FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID,
-	TEXTARRAYOID, BOOLARRAYOID, TEXTARRAYOID, TEXTARRAYOID}
+/*
+ * What a batch of nodes answered, as the two statements below read it: a
+ * relation of their session that only they see, which is cheaper by half than
+ * arrays to unnest.  reading is NULL where a node gave none.
+ */
+#define ANSWERS "tribe_power_answers"
+
+#define STATUS_NUMBERS 11		/* those that the status row keeps too */
+
+enum
+{
+	ANSWER_NODE_NAME,
+	ANSWER_RECEIVED,
+	ANSWER_OUTCOME,
+	ANSWER_ERROR,
+	ANSWER_FAILURES,
+	ANSWER_NEXT,
+	ANSWER_ELAPSED_MS,
+	ANSWER_COUNTERS,
+	ANSWER_READING,
+	ANSWER_NODE_IP,
+	ANSWER_NUMBERS,
+	ANSWER_INTERVAL = ANSWER_NUMBERS + STATUS_NUMBERS,
+	ANSWER_ENERGY,
+	ANSWER_QUALITY,
+	ANSWER_REBOOTED,
+	ANSWER_PROBLEMS,
+	ANSWER_RAW_DATA,
+	ANSWER_COLUMNS
 };
 
-#define READING_NUMBERS 13
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			answer_columns[ANSWER_COLUMNS] = {
+	{"node_name", TEXTOID},
+	{"received", TIMESTAMPTZOID},
+	{"outcome", TEXTOID},
+	{"error", TEXTOID},
+	{"failures", INT4OID},
+	{"next", TIMESTAMPTZOID},
+	{"elapsed_ms", INT4OID},
+	{"counters", BYTEAOID},
+	{"reading", TIMESTAMPTZOID},
+	{"node_ip", TEXTOID},
+	{"cpu_power_watts", FLOAT4OID},
+	{"cpu_temp_celsius", FLOAT4OID},
+	{"cpu_utilization", FLOAT4OID},
+	{"gpu_power_watts", FLOAT4OID},
+	{"gpu_temp_celsius", FLOAT4OID},
+	{"gpu_utilization", FLOAT4OID},
+	{"memory_used_gb", FLOAT4OID},
+	{"memory_total_gb", FLOAT4OID},
+	{"dram_power_watts", FLOAT4OID},
+	{"platform_power_watts", FLOAT4OID},
+	{"total_power_watts", FLOAT4OID},
+	{"interval_seconds", FLOAT8OID},
+	{"energy_joules", FLOAT8OID},
+	{"energy_quality", TEXTOID},
+	{"rebooted", BOOLOID},
+	{"problems", JSONBOID},
+	{"raw_data", JSONBOID},
+};
+
+/* The plan is kept: many answers to come must not make it a scan of all nodes. */
+#define ANSWERS_EXPECTED 16
+
+#define INSERT_READINGS \
+	"INSERT INTO @s@.tribe_power_metrics (node_name, node_ip, \"timestamp\", " \
+	"cpu_power_watts, cpu_temp_celsius, cpu_utilization, " \
+	"gpu_power_watts, gpu_temp_celsius, gpu_utilization, " \
+	"memory_used_gb, memory_total_gb, dram_power_watts, platform_power_watts, " \
+	"total_power_watts, interval_seconds, energy_joules, " \
+	"energy_quality, rebooted, problems, raw_data) " \
+	"SELECT node_name, node_ip, reading, " \
+	"cpu_power_watts, cpu_temp_celsius, cpu_utilization, " \
+	"gpu_power_watts, gpu_temp_celsius, gpu_utilization, " \
+	"memory_used_gb, memory_total_gb, dram_power_watts, platform_power_watts, " \
+	"total_power_watts, interval_seconds, energy_joules, " \
+	"energy_quality, rebooted, problems, raw_data " \
+	"FROM " ANSWERS " WHERE reading IS NOT NULL"
+
+static Statement insert_readings = {INSERT_READINGS};
+static Statement insert_new_readings = {INSERT_READINGS " ON CONFLICT DO NOTHING"};
 
 #define NEWEST(column) \
 	#column " = CASE WHEN u.reading IS NULL THEN t." #column " ELSE u." #column " END"
@@ -80,25 +146,9 @@ static Statement update_status = {
 	NEWEST(cpu_power_watts) ", " NEWEST(cpu_temp_celsius) ", " NEWEST(cpu_utilization) ", "
 	NEWEST(gpu_power_watts) ", " NEWEST(gpu_temp_celsius) ", " NEWEST(gpu_utilization) ", "
 	NEWEST(memory_used_gb) ", " NEWEST(memory_total_gb) ", " NEWEST(dram_power_watts) ", "
-	NEWEST(platform_power_watts) ", " NEWEST(total_power_watts) ", "
-	"problems = CASE WHEN u.reading IS NULL THEN t.problems ELSE u.problems::jsonb END "
-	"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
-	"$16, $17, $18, $19, $20, $21) "
-	"AS u (node_name, received, outcome, error, failures, next, elapsed_ms, reading, counters, "
-	"cpu_power_watts, cpu_temp_celsius, cpu_utilization, "
-	"gpu_power_watts, gpu_temp_celsius, gpu_utilization, "
-	"memory_used_gb, memory_total_gb, dram_power_watts, platform_power_watts, "
-	"total_power_watts, problems) "
-	"WHERE t.node_name = u.node_name",
-	21, {TEXTARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID,
-		TIMESTAMPTZARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, BYTEAARRAYOID,
-		FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID,
-		FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID, FLOAT8ARRAYOID,
-	FLOAT8ARRAYOID, TEXTARRAYOID}
+	NEWEST(platform_power_watts) ", " NEWEST(total_power_watts) ", " NEWEST(problems) " "
+	"FROM " ANSWERS " u WHERE t.node_name = u.node_name"
 };
-
-/* The first of a reading's numbers; the status row keeps no more of them. */
-#define STATUS_NUMBERS 11
 
 /* accept-new: the key that a node showed at its first login is its pin. */
 static Statement pin_host_keys = {
@@ -112,7 +162,6 @@ static Statement pin_host_keys = {
 static struct report report;
 static struct power_state previous;
 static struct power_state next;
-static char json[REPORT_JSON_SIZE];
 static uint8_t state_bytes[POWER_STATE_MAX_SIZE];
 
 /* The payload was checked when it came; this only reads it again. */
@@ -143,148 +192,128 @@ store_compute_alone(RoundNode *node)
 	return &report;
 }
 
-char *
-store_problems_json(const struct reading *reading)
+/* A batch of answers: the relation, and the span of its readings' times. */
+typedef struct Answers
 {
-	StringInfoData buffer;
-	int			i;
-
-	if (reading->problem_count == 0)
-		return NULL;
-	initStringInfo(&buffer);
-	for (i = 0; i < reading->problem_count; i++)
-		appendStringInfo(&buffer, "%s\"%s\": \"%s\"", i == 0 ? "{" : ", ",
-						 section_name(reading->problems[i].section),
-						 problem_reason_name(reading->problems[i].reason));
-	appendStringInfoChar(&buffer, '}');
-	return buffer.data;
-}
-
-/* One column each, in step with StatusArrays: without a timestamp where the
- * node gave no reading. */
-typedef struct RowArrays
-{
-	int			count;			/* readings */
-	TimestampTz first;			/* the span of their times */
+	EphemeralNamedRelationData relation;	/* with desc and rows in it */
+	TupleDesc	desc;
+	Tuplestorestate *rows;
+	MemoryContext context;		/* of the row in hand */
+	int			count;
+	int			readings;
+	TimestampTz first;
 	TimestampTz last;
-	char	  **node_name;
-	char	  **node_ip;
-	Datum	   *timestamp;
-	bool	   *no_timestamp;
-	Datum	   *numbers[READING_NUMBERS];
-	bool	   *number_nulls[READING_NUMBERS];
-	char	  **quality;
-	Datum	   *rebooted;
-	char	  **problems;
-	char	  **raw;
-} RowArrays;
-
-typedef struct StatusArrays
-{
-	char	  **node_name;
-	Datum	   *received;
-	char	  **outcome;
-	char	  **error;
-	Datum	   *failures;
-	Datum	   *next;
-	bool	   *next_null;
-	Datum	   *elapsed_ms;
-	Datum	   *reading;
-	Datum	   *counters;
-	bool	   *no_reading;
-	bool	   *no_counters;
-} StatusArrays;
+} Answers;
 
 static void
-rows_init(RowArrays *rows, int count)
+answers_begin(Answers *answers)
 {
 	int			i;
 
-	rows->count = 0;
-	rows->first = DT_NOEND;
-	rows->last = DT_NOBEGIN;
-	rows->node_name = palloc0(sizeof(char *) * count);
-	rows->node_ip = palloc0(sizeof(char *) * count);
-	rows->timestamp = palloc0(sizeof(Datum) * count);
-	rows->no_timestamp = palloc(sizeof(bool) * count);
-	memset(rows->no_timestamp, true, sizeof(bool) * count);
-	for (i = 0; i < READING_NUMBERS; i++)
-	{
-		rows->numbers[i] = palloc0(sizeof(Datum) * count);
-		rows->number_nulls[i] = palloc(sizeof(bool) * count);
-		memset(rows->number_nulls[i], true, sizeof(bool) * count);
-	}
-	rows->quality = palloc0(sizeof(char *) * count);
-	rows->rebooted = palloc0(sizeof(Datum) * count);
-	rows->problems = palloc0(sizeof(char *) * count);
-	rows->raw = palloc0(sizeof(char *) * count);
+	memset(answers, 0, sizeof(*answers));
+	answers->first = DT_NOEND;
+	answers->last = DT_NOBEGIN;
+	answers->desc = CreateTemplateTupleDesc(ANSWER_COLUMNS);
+	for (i = 0; i < ANSWER_COLUMNS; i++)
+		TupleDescInitEntry(answers->desc, i + 1, answer_columns[i].name,
+						   answer_columns[i].type, -1, 0);
+	answers->rows = tuplestore_begin_heap(false, false, work_mem);
+	answers->context = AllocSetContextCreate(CurrentMemoryContext, "tribe_power answer",
+											 ALLOCSET_DEFAULT_SIZES);
+	answers->relation.md.name = ANSWERS;
+	answers->relation.md.tupdesc = answers->desc;
+	answers->relation.md.enrtype = ENR_NAMED_TUPLESTORE;
+	answers->relation.md.enrtuples = ANSWERS_EXPECTED;
+	answers->relation.reldata = answers->rows;
+	if (SPI_register_relation(&answers->relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the answers");
 }
 
 static void
-status_init(StatusArrays *status, int count)
+answers_end(Answers *answers)
 {
-	status->node_name = palloc(sizeof(char *) * count);
-	status->received = palloc(sizeof(Datum) * count);
-	status->outcome = palloc(sizeof(char *) * count);
-	status->error = palloc(sizeof(char *) * count);
-	status->failures = palloc(sizeof(Datum) * count);
-	status->next = palloc(sizeof(Datum) * count);
-	status->next_null = palloc(sizeof(bool) * count);
-	status->elapsed_ms = palloc(sizeof(Datum) * count);
-	status->reading = palloc(sizeof(Datum) * count);
-	status->counters = palloc(sizeof(Datum) * count);
-	status->no_reading = palloc(sizeof(bool) * count);
-	status->no_counters = palloc(sizeof(bool) * count);
+	if (SPI_unregister_relation(ANSWERS) != SPI_OK_REL_UNREGISTER)
+		elog(ERROR, "could not unregister the answers");
+	tuplestore_end(answers->rows);
+	MemoryContextDelete(answers->context);
 }
 
 static void
-add_row(RowArrays *rows, int row, const RoundNode *node, TimestampTz timestamp)
+set_value(Datum *values, bool *nulls, int column, Datum value)
+{
+	values[column] = value;
+	nulls[column] = false;
+}
+
+static void
+set_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	if (text != NULL && text[0] != '\0')
+		set_value(values, nulls, column, CStringGetTextDatum(text));
+}
+
+static void
+set_reading(Datum *values, bool *nulls, const RoundNode *node, TimestampTz timestamp)
 {
 	const struct reading *reading = &node->reading;
-	const double numbers[READING_NUMBERS] = {
+	const double numbers[STATUS_NUMBERS] = {
 		reading->cpu_power_watts, reading->cpu_temp_celsius, reading->cpu_utilization,
 		reading->gpu_power_watts, reading->gpu_temp_celsius, reading->gpu_utilization,
 		reading->memory_used_gib, reading->memory_total_gib,
 		reading->dram_power_watts, reading->platform_power_watts,
-		reading->total_power_watts, reading->interval_seconds, reading->energy_joules
+		reading->total_power_watts
 	};
 	int			i;
 
-	rows->count++;
-	rows->first = Min(rows->first, timestamp);
-	rows->last = Max(rows->last, timestamp);
-	rows->node_name[row] = node->name;
-	rows->node_ip[row] = node->peer_address[0] != '\0' ? node->peer_address : NULL;
-	rows->timestamp[row] = TimestampTzGetDatum(timestamp);
-	rows->no_timestamp[row] = false;
-	for (i = 0; i < READING_NUMBERS; i++)
-	{
-		rows->number_nulls[i][row] = !isfinite(numbers[i]);
-		rows->numbers[i][row] = Float8GetDatum(numbers[i]);
-	}
-	rows->quality[row] = unconstify(char *, energy_quality_name(reading->energy_quality));
-	rows->rebooted[row] = BoolGetDatum(reading->rebooted);
-	rows->problems[row] = store_problems_json(reading);
-	if (setting_raw_data_retention != 0 && report_json(&report, json, sizeof(json)) > 0)
-		rows->raw[row] = pstrdup(json);
+	set_value(values, nulls, ANSWER_READING, TimestampTzGetDatum(timestamp));
+	set_text(values, nulls, ANSWER_NODE_IP, node->peer_address);
+	for (i = 0; i < STATUS_NUMBERS; i++)
+		if (isfinite((float) numbers[i]))
+			set_value(values, nulls, ANSWER_NUMBERS + i, Float4GetDatum((float) numbers[i]));
+	if (isfinite(reading->interval_seconds))
+		set_value(values, nulls, ANSWER_INTERVAL, Float8GetDatum(reading->interval_seconds));
+	if (isfinite(reading->energy_joules))
+		set_value(values, nulls, ANSWER_ENERGY, Float8GetDatum(reading->energy_joules));
+	set_text(values, nulls, ANSWER_QUALITY, energy_quality_name(reading->energy_quality));
+	set_value(values, nulls, ANSWER_REBOOTED, BoolGetDatum(reading->rebooted));
+	if (reading->problem_count > 0)
+		set_value(values, nulls, ANSWER_PROBLEMS, problems_jsonb(reading));
+	if (setting_raw_data_retention != 0)
+		set_value(values, nulls, ANSWER_RAW_DATA, raw_data_jsonb(&report));
+}
+
+static void
+set_counters(Datum *values, bool *nulls, const RoundNode *node)
+{
+	size_t		length = power_state_encode(&next, state_bytes, sizeof(state_bytes));
+	bytea	   *bytes;
+
+	if (length == 0)
+		elog(ERROR, "counters of node \"%s\" do not fit", node->name);
+	bytes = palloc(VARHDRSZ + length);
+	SET_VARSIZE(bytes, VARHDRSZ + length);
+	memcpy(VARDATA(bytes), state_bytes, length);
+	set_value(values, nulls, ANSWER_COUNTERS, PointerGetDatum(bytes));
 }
 
 /* Computes one node's reading from its locked status row. */
 static void
-store_one(RoundNode *node, HeapTuple tuple, TupleDesc desc,
-		  RowArrays *rows, StatusArrays *status, int slot)
+store_one(RoundNode *node, HeapTuple tuple, TupleDesc desc, Answers *answers)
 {
+	MemoryContext context = MemoryContextSwitchTo(answers->context);
+	Datum		values[ANSWER_COLUMNS];
+	bool		nulls[ANSWER_COLUMNS];
 	bool		isnull;
 	bool		newer = false;
 	int			failures = DatumGetInt32(SPI_getbinval(tuple, desc, 2, &isnull));
 	Datum		last_reading;
 	bool		never_read;
 
+	memset(nulls, true, sizeof(nulls));
 	node->failures_before = failures;
 	node->known_before = DatumGetBool(SPI_getbinval(tuple, desc, 3, &isnull));
 	last_reading = SPI_getbinval(tuple, desc, 4, &never_read);
 
-	status->no_reading[slot] = status->no_counters[slot] = true;
 	if (node->outcome == OUTCOME_READ && read_report(node))
 	{
 		TimestampTz timestamp = node->received;
@@ -302,34 +331,23 @@ store_one(RoundNode *node, HeapTuple tuple, TupleDesc desc,
 		/* the key is (node, time): two answers within a microsecond */
 		if (!never_read && DatumGetTimestampTz(last_reading) == timestamp)
 			timestamp++;
-		add_row(rows, slot, node, timestamp);
-		status->reading[slot] = TimestampTzGetDatum(timestamp);
-		status->no_reading[slot] = false;
+		set_reading(values, nulls, node, timestamp);
 		if (newer)
-		{
-			size_t		length = power_state_encode(&next, state_bytes, sizeof(state_bytes));
-			bytea	   *bytes;
-
-			if (length == 0)
-				elog(ERROR, "counters of node \"%s\" do not fit", node->name);
-			bytes = palloc(VARHDRSZ + length);
-			SET_VARSIZE(bytes, VARHDRSZ + length);
-			memcpy(VARDATA(bytes), state_bytes, length);
-			status->counters[slot] = PointerGetDatum(bytes);
-			status->no_counters[slot] = false;
-		}
+			set_counters(values, nulls, node);
+		answers->readings++;
+		answers->first = Min(answers->first, timestamp);
+		answers->last = Max(answers->last, timestamp);
 		failures = 0;
 	}
 	else if (failures < INT_MAX)
 		failures++;
 
-	status->node_name[slot] = node->name;
-	status->received[slot] = TimestampTzGetDatum(node->received);
-	status->outcome[slot] = unconstify(char *, outcome_name(node->outcome));
-	status->error[slot] = node->error[0] != '\0' ? node->error : NULL;
-	status->failures[slot] = Int32GetDatum(failures);
-	status->elapsed_ms[slot] = Int32GetDatum(node->elapsed_ms);
-	status->next_null[slot] = !node->round->by_worker;
+	set_text(values, nulls, ANSWER_NODE_NAME, node->name);
+	set_value(values, nulls, ANSWER_RECEIVED, TimestampTzGetDatum(node->received));
+	set_text(values, nulls, ANSWER_OUTCOME, outcome_name(node->outcome));
+	set_text(values, nulls, ANSWER_ERROR, node->error);
+	set_value(values, nulls, ANSWER_FAILURES, Int32GetDatum(failures));
+	set_value(values, nulls, ANSWER_ELAPSED_MS, Int32GetDatum(node->elapsed_ms));
 	if (node->round->by_worker)
 	{
 		/* the schedule counts from the Unix epoch */
@@ -338,45 +356,54 @@ store_one(RoundNode *node, HeapTuple tuple, TupleDesc desc,
 											   (int64) (node->context.poll_interval * SCHEDULE_SECOND),
 											   failures);
 
-		status->next[slot] = TimestampTzGetDatum(at - epoch);
+		set_value(values, nulls, ANSWER_NEXT, TimestampTzGetDatum(at - epoch));
 	}
+	tuplestore_putvalues(answers->rows, answers->desc, values, nulls);
+	answers->count++;
+	MemoryContextSwitchTo(context);
+	MemoryContextReset(answers->context);
 }
 
+/*
+ * Whatever key the partition has, nothing may fail a batch for ever: a reading
+ * that is there already is left out.  To look for one first costs a quarter of
+ * the insert, so that is done only after it failed.
+ */
 static void
-write_arrays(const ExtensionInfo *extension, RowArrays *rows, StatusArrays *status, int n)
+write_readings(const ExtensionInfo *extension)
 {
-	Datum		reading[20];
-	Datum		values[9 + STATUS_NUMBERS + 1];
-	int			i;
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool taken = false;
 
-	reading[0] = statement_text_array(rows->node_name, n);
-	reading[1] = statement_text_array(rows->node_ip, n);
-	reading[2] = statement_array(rows->timestamp, rows->no_timestamp, n, TIMESTAMPTZOID);
-	for (i = 0; i < READING_NUMBERS; i++)
-		reading[3 + i] = statement_array(rows->numbers[i], rows->number_nulls[i], n, FLOAT8OID);
-	reading[16] = statement_text_array(rows->quality, n);
-	reading[17] = statement_array(rows->rebooted, NULL, n, BOOLOID);
-	reading[18] = statement_text_array(rows->problems, n);
-	reading[19] = statement_text_array(rows->raw, n);
-	if (rows->count > 0)
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
 	{
-		partition_ensure(extension, rows->first, rows->last);
-		statement_run(&insert_readings, extension, reading, NULL, SPI_OK_INSERT);
+		statement_run(&insert_readings, extension, NULL, NULL, SPI_OK_INSERT);
+		ReleaseCurrentSubTransaction();
 	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
 
-	values[0] = statement_text_array(status->node_name, n);
-	values[1] = statement_array(status->received, NULL, n, TIMESTAMPTZOID);
-	values[2] = statement_text_array(status->outcome, n);
-	values[3] = statement_text_array(status->error, n);
-	values[4] = statement_array(status->failures, NULL, n, INT4OID);
-	values[5] = statement_array(status->next, status->next_null, n, TIMESTAMPTZOID);
-	values[6] = statement_array(status->elapsed_ms, NULL, n, INT4OID);
-	values[7] = statement_array(status->reading, status->no_reading, n, TIMESTAMPTZOID);
-	values[8] = statement_array(status->counters, status->no_counters, n, BYTEAOID);
-	for (i = 0; i < STATUS_NUMBERS; i++)
-		values[9 + i] = reading[3 + i];
-	values[9 + STATUS_NUMBERS] = reading[18];
-	statement_run(&update_status, extension, values, NULL, SPI_OK_UPDATE);
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION &&
+			error->sqlerrcode != ERRCODE_EXCLUSION_VIOLATION)
+			ReThrowError(error);
+		FreeErrorData(error);
+		taken = true;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (taken)
+		statement_run(&insert_new_readings, extension, NULL, NULL, SPI_OK_INSERT);
 }
 
 /* Pins what accept-new accepted. */
@@ -427,12 +454,10 @@ store_nodes(const ExtensionInfo *extension, RoundNode **nodes, int count, bool s
 {
 	char	  **names = palloc(sizeof(char *) * Max(count, 1));
 	Datum		values[1];
-	RowArrays	rows;
-	StatusArrays status;
+	Answers		answers;
 	SPITupleTable *table;
 	uint64		locked,
 				i;
-	int			done = 0;
 
 	if (count == 0)
 		return;
@@ -449,8 +474,7 @@ store_nodes(const ExtensionInfo *extension, RoundNode **nodes, int count, bool s
 	table = SPI_tuptable;
 	locked = SPI_processed;
 
-	rows_init(&rows, count);
-	status_init(&status, count);
+	answers_begin(&answers);
 	for (i = 0; i < locked; i++)
 	{
 		RoundNode  *node = find_node(nodes, count,
@@ -458,10 +482,17 @@ store_nodes(const ExtensionInfo *extension, RoundNode **nodes, int count, bool s
 
 		if (node == NULL)
 			continue;
-		store_one(node, table->vals[i], table->tupdesc, &rows, &status, done++);
+		store_one(node, table->vals[i], table->tupdesc, &answers);
 		node->stored = true;
 	}
-	if (done > 0)
-		write_arrays(extension, &rows, &status, done);
+	if (answers.readings > 0)
+	{
+		partition_ensure(extension, answers.first, answers.last);
+		write_readings(extension);
+	}
+	if (answers.count > 0)
+		statement_run(&update_status, extension, NULL, NULL, SPI_OK_UPDATE);
+	answers_end(&answers);
+	SPI_freetuptable(table);
 	write_pins(extension, nodes, count);
 }

@@ -25,7 +25,4 @@ extern void store_nodes(const ExtensionInfo *extension, RoundNode **nodes,
  * report is valid until the next call of either function. */
 extern const struct report *store_compute_alone(RoundNode *node);
 
-/* "{"rapl": "denied"}", or NULL if there is no problem; palloc'd. */
-extern char *store_problems_json(const struct reading *reading);
-
 #endif

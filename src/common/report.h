@@ -148,11 +148,31 @@ void		report_init(struct report *report);
 bool		report_encode(const struct report *report, struct wire_writer *writer);
 bool		report_decode(struct wire_reader *reader, struct report *report);
 
+/*
+ * What takes a report's members, one after the other: an object or array opens
+ * and closes around its own.  name is NULL for an element of an array and for
+ * the outermost object; numbers are finite, and counts whole.
+ */
+struct json_sink
+{
+	void		(*open) (void *arg, const char *name, bool array);
+	void		(*close) (void *arg, bool array);
+	void		(*text) (void *arg, const char *name, const char *text);
+	void		(*number) (void *arg, const char *name, double value);
+	void		(*count) (void *arg, const char *name, uint64_t value);
+	void		(*truth) (void *arg, const char *name);
+	void		(*null) (void *arg, const char *name);
+};
+
+/* Tells the report's members as raw_data has them; unknown numbers are left
+ * out.  Names and texts are valid as long as the report is. */
+void		report_members(const struct report *report, const struct json_sink *sink, void *arg);
+
 /* The most that report_json can need. */
 #define REPORT_JSON_SIZE (128 * 1024)
 
 /*
- * The report as one JSON object, for raw_data: valid JSON whatever the strings
+ * The report as one JSON object in text: valid JSON whatever the strings
  * hold, unknown numbers left out.  Returns its length, or 0 if size is too small.
  */
 size_t		report_json(const struct report *report, char *buffer, size_t size);
