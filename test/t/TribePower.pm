@@ -55,7 +55,8 @@ END
 sub new_hub
 {
 	my ($name, %settings) = @_;
-	my $hub = PostgreSQL::Test::Cluster->new($name);
+	my $path = delete $settings{install_path};
+	my $hub = PostgreSQL::Test::Cluster->new($name, $path ? (install_path => $path) : ());
 	my $extension = exists $settings{extension} ? delete $settings{extension} : 1;
 	my $start = exists $settings{start} ? delete $settings{start} : 1;
 	my $preload = delete $settings{preload} || 'tribe_power';
