@@ -29,4 +29,4 @@ CREATE FUNCTION tribe_power_keep_from(setting text) RETURNS timestamptz
     LANGUAGE c STABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME';
 COMMENT ON FUNCTION tribe_power_keep_from(text) IS
-'Since when rows are kept, by the setting tribe_power.retention, raw_data_retention, hourly_retention or daily_retention (named without the prefix): now less that; -infinity: for ever. Raises invalid_parameter_value for another name.';
+'Since when rows are kept, by the setting tribe_power.retention, raw_data_retention, hourly_retention, daily_retention or event_retention (named without the prefix): now less that; -infinity: for ever. Raises invalid_parameter_value for another name.';

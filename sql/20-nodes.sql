@@ -15,6 +15,10 @@ CREATE TABLE tribe_power_nodes (
     budget_typical_watts double precision,
     budget_peak_watts double precision,
     max_watts double precision,
+    max_temp_celsius double precision,
+    budget_month_kwh double precision,
+    tariff text,
+    carbon_region text,
     tags text[] NOT NULL DEFAULT '{}',
     CONSTRAINT tribe_power_nodes_pkey PRIMARY KEY (node_name),
     CONSTRAINT tribe_power_nodes_node_name_check
@@ -38,7 +42,10 @@ CREATE TABLE tribe_power_nodes (
                AND budget_typical_watts >= coalesce(budget_idle_watts, 0)
                AND budget_peak_watts >= coalesce(budget_typical_watts, budget_idle_watts, 0)),
     CONSTRAINT tribe_power_nodes_max_watts_check
-        CHECK (max_watts > 0 AND max_watts < 'Infinity')
+        CHECK (max_watts > 0 AND max_watts < 'Infinity'),
+    CONSTRAINT tribe_power_nodes_limits_check
+        CHECK (max_temp_celsius > 0 AND max_temp_celsius < 'Infinity'
+               AND budget_month_kwh > 0 AND budget_month_kwh < 'Infinity')
 );
 
 COMMENT ON TABLE tribe_power_nodes IS
@@ -56,8 +63,12 @@ COMMENT ON COLUMN tribe_power_nodes.host_key IS
 COMMENT ON COLUMN tribe_power_nodes.poll_interval IS 'Time between two readings, whole seconds; NULL: tribe_power.interval.';
 COMMENT ON COLUMN tribe_power_nodes.budget_idle_watts IS 'Power that it should draw when idle, W.';
 COMMENT ON COLUMN tribe_power_nodes.budget_typical_watts IS 'Power that it should draw at its usual work, W.';
-COMMENT ON COLUMN tribe_power_nodes.budget_peak_watts IS 'Power that it should never exceed, W.';
+COMMENT ON COLUMN tribe_power_nodes.budget_peak_watts IS 'Power that it should never exceed, W; more is an alert.';
 COMMENT ON COLUMN tribe_power_nodes.max_watts IS 'Power that it cannot exceed, W: more is implausible and not stored. NULL: 2000 W a device.';
+COMMENT ON COLUMN tribe_power_nodes.max_temp_celsius IS 'Temperature of CPU or GPU above which there is an alert, °C; NULL: none.';
+COMMENT ON COLUMN tribe_power_nodes.budget_month_kwh IS 'Energy of a calendar month above which there is an alert, kWh; NULL: none.';
+COMMENT ON COLUMN tribe_power_nodes.tariff IS 'What its energy costs: a tariff of tribe_power_tariffs; NULL: the one named default.';
+COMMENT ON COLUMN tribe_power_nodes.carbon_region IS 'Where its electricity comes from: a region of tribe_power_carbon; NULL: the one named default.';
 COMMENT ON COLUMN tribe_power_nodes.tags IS 'For your own grouping.';
 
 SELECT pg_catalog.pg_extension_config_dump('tribe_power_nodes', '');

@@ -80,6 +80,8 @@ CREATE TABLE tribe_power_node_status (
     elapsed_ms integer,
     last_reading timestamptz,
     counters bytea,
+    energy_joules double precision NOT NULL DEFAULT 0,
+    energy_seconds double precision NOT NULL DEFAULT 0,
     total_power_watts real,
     cpu_power_watts real,
     gpu_power_watts real,
@@ -107,6 +109,8 @@ COMMENT ON COLUMN tribe_power_node_status.next_attempt IS 'The worker''s next po
 COMMENT ON COLUMN tribe_power_node_status.elapsed_ms IS 'How long the last poll took, ms.';
 COMMENT ON COLUMN tribe_power_node_status.last_reading IS 'timestamp of the newest reading.';
 COMMENT ON COLUMN tribe_power_node_status.counters IS 'The counters of the newest reading, in a form of the library''s own; NULL makes the next reading a first one.';
+COMMENT ON COLUMN tribe_power_node_status.energy_joules IS 'All energy that its readings carried since this row was made, J: only grows, whatever retention deletes.';
+COMMENT ON COLUMN tribe_power_node_status.energy_seconds IS 'The time that this energy was used in, s.';
 COMMENT ON COLUMN tribe_power_node_status.total_power_watts IS 'Of the newest reading, as the columns below; see tribe_power_metrics. W.';
 COMMENT ON COLUMN tribe_power_node_status.cpu_power_watts IS 'W, of the newest reading.';
 COMMENT ON COLUMN tribe_power_node_status.gpu_power_watts IS 'W, of the newest reading.';

@@ -246,6 +246,9 @@ BEGIN
     SELECT coalesce(sum(@extschema@.tribe_power_refresh(d)), 0) INTO done
     FROM @extschema@.tribe_power_days_due() d;
     RETURN NEXT;
+    task := 'alerts changed';
+    done := @extschema@.tribe_power_evaluate_months();
+    RETURN NEXT;
     task := 'partitions without raw_data';
     done := 0;
     WHILE @extschema@.tribe_power_drop_raw_data() IS NOT NULL LOOP
@@ -264,4 +267,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tribe_power_upkeep() IS
-'All that history needs done now and then, as the worker does it every tribe_power.upkeep_interval: partitions ahead, totals of today, yesterday and what was missed, retention. Without the worker, call it every quarter of an hour, by pg_cron for instance.';
+'All that history needs done now and then, as the worker does it every tribe_power.upkeep_interval: partitions ahead, totals of today, yesterday and what was missed, alerts by the month, retention. Without the worker, call it every quarter of an hour, by pg_cron for instance.';

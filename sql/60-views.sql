@@ -70,8 +70,49 @@ COMMENT ON COLUMN tribe_power_gpus.memory_total_gb IS 'GiB; NULL: not known.';
 COMMENT ON COLUMN tribe_power_gpus.integrated IS 'Part of the CPU package (an APU): its power is not added to the total.';
 COMMENT ON COLUMN tribe_power_gpus.problem IS 'Why its power is not known (asleep, error, …); NULL: it is.';
 
-
+-- What is called now: a reading no older than two and a half intervals.
 CREATE VIEW tribe_power_fleet AS
+SELECT f.node_name,
+       round(f.watts::numeric, 1)::double precision AS watts,
+       round((100 * f.watts / nullif(f.budget_peak_watts, 0))::numeric) AS budget_percent,
+       CASE WHEN f.watts IS NULL THEN 'unknown'
+            WHEN f.watts > f.budget_peak_watts THEN 'over'
+            WHEN f.watts <= least(1.1 * f.budget_idle_watts, f.budget_typical_watts, f.budget_peak_watts)
+                 AND f.budget_idle_watts IS NOT NULL THEN 'idle'
+            WHEN f.watts <= coalesce(f.budget_typical_watts, f.budget_peak_watts) THEN 'typical'
+            WHEN f.watts > f.budget_typical_watts THEN 'high'
+       END AS state,
+       f.age,
+       CASE WHEN f.last_outcome IS NULL OR f.last_outcome = 'never' THEN 'not polled yet'
+            WHEN f.last_outcome <> 'read' THEN coalesce(f.last_error, f.last_outcome)
+            WHEN NOT f.fresh THEN 'no poll for ' || date_trunc('second', now() - f.last_attempt)
+            ELSE (SELECT string_agg(p.key || ' ' || p.value, ', ' ORDER BY p.key)
+                  FROM jsonb_each_text(f.problems) p)
+       END AS problem
+FROM (SELECT n.node_name, n.budget_idle_watts, n.budget_typical_watts, n.budget_peak_watts,
+             s.fresh, s.last_attempt, s.last_outcome, s.last_error, s.problems,
+             CASE WHEN s.fresh THEN s.total_power_watts END AS watts,
+             date_trunc('second', now() - s.last_reading) AS age
+      FROM tribe_power_nodes n
+      LEFT JOIN LATERAL (
+          SELECT t.*, t.last_reading > now() - 2.5 * coalesce(n.poll_interval,
+                     current_setting('tribe_power.interval', true)::interval, interval '5 minutes') AS fresh
+          FROM tribe_power_node_status t
+          WHERE t.node_name = n.node_name) s ON true
+      WHERE n.enabled) f
+ORDER BY f.node_name;
+
+COMMENT ON VIEW tribe_power_fleet IS
+'The enabled nodes now, one row each: watts of a reading no older than two and a half intervals (else NULL), that as budget_percent of budget_peak_watts, the state by the budgets, the age of the newest reading, and the last problem.';
+COMMENT ON COLUMN tribe_power_fleet.node_name IS 'The node, as registered.';
+COMMENT ON COLUMN tribe_power_fleet.watts IS 'Total power, W; NULL: not known now, see problem.';
+COMMENT ON COLUMN tribe_power_fleet.budget_percent IS 'watts in % of budget_peak_watts; NULL where either is.';
+COMMENT ON COLUMN tribe_power_fleet.state IS
+'idle: up to 110 % of budget_idle_watts; typical: up to budget_typical_watts (without one, up to the peak); high: up to budget_peak_watts; over: above it; unknown: watts is NULL. NULL: no budget says.';
+COMMENT ON COLUMN tribe_power_fleet.age IS 'Time since the newest reading; NULL: there is none.';
+COMMENT ON COLUMN tribe_power_fleet.problem IS 'Why the last poll failed, or what its reading lacks; NULL: all is well.';
+
+CREATE VIEW tribe_power_fleet_total AS
 SELECT count(*)::integer AS nodes,
        count(*) FILTER (WHERE f.fresh AND f.total_power_watts IS NOT NULL)::integer AS nodes_known,
        sum(f.total_power_watts) FILTER (WHERE f.fresh)::double precision AS total_power_watts,
@@ -88,8 +129,8 @@ FROM (SELECT n.budget_idle_watts, n.budget_typical_watts, n.budget_peak_watts,
       LEFT JOIN tribe_power_node_status s ON s.node_name = n.node_name
       WHERE n.enabled) f;
 
-COMMENT ON VIEW tribe_power_fleet IS
-'The enabled nodes now, in one row: total_power_watts is the sum over nodes_known of nodes, those with a reading no older than two and a half intervals; the budgets are of all of them. W.';
+COMMENT ON VIEW tribe_power_fleet_total IS
+'tribe_power_fleet in one row: total_power_watts is the sum over nodes_known of nodes; the budgets are of all of them. W.';
 
 CREATE VIEW tribe_power_monthly AS
 SELECT d.node_name,

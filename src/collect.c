@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "alerts.h"
 #include "compat.h"
 #include "nodes.h"
 #include "remedy.h"
@@ -110,6 +111,7 @@ tribe_power_collect(PG_FUNCTION_ARGS)
 	/* all at once and last, so that no row stays locked while we wait */
 	nodes = round_pointers(round);
 	store_nodes(&extension, nodes, round->count, false);
+	alerts_look(&extension, nodes, round->count);
 	for (i = 0; i < round->count; i++)
 		return_node(result, &round->nodes[i]);
 	SPI_finish();

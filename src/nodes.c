@@ -45,6 +45,8 @@ static Statement load_due = {
 	"OR t.next_attempt > $1 + CASE WHEN t.failures < 3 "
 	"  THEN coalesce(n.poll_interval, $3) "
 	"  ELSE greatest(coalesce(n.poll_interval, $3), '1 hour') END) "
+	"AND NOT EXISTS (SELECT FROM @s@.tribe_power_maintenance_at($2) m "
+	"  WHERE m.skip_polls AND coalesce(m.node_name, n.node_name) = n.node_name) "
 	"ORDER BY n.node_name",
 	3, {TIMESTAMPTZOID, TIMESTAMPTZOID, INTERVALOID}
 };

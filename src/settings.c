@@ -37,6 +37,9 @@ int			setting_raw_data_retention = -1;
 int			setting_hourly_retention = -1;
 int			setting_daily_retention = -1;
 int			setting_upkeep_interval = 900;
+bool		setting_notify = true;
+double		setting_budget_month_kwh = 0;
+int			setting_event_retention = -1;
 
 static const struct config_enum_entry host_key_policies[] = {
 	{"strict", HOST_KEY_STRICT, false},
@@ -230,6 +233,21 @@ settings_define(void)
 				"How often the worker brings totals up to date and looks after partitions; 0: never.",
 				"Counted on the wall clock. tribe_power_upkeep() does the same.",
 				&setting_upkeep_interval, 900, 0, 86400, GUC_UNIT_S, PGC_SIGHUP);
+
+	/* alerts */
+	DefineCustomBoolVariable("tribe_power.notify",
+							 "Whether alerts are sent by NOTIFY tribe_power.",
+							 "Whoever may connect to the database can listen.",
+							 &setting_notify, true,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("tribe_power.budget_month_kwh",
+							 "Energy of all nodes in a calendar month above which there is an alert, in kWh; 0: none.",
+							 NULL,
+							 &setting_budget_month_kwh, 0, 0, 1e12,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_retention("tribe_power.event_retention",
+					 "How long tribe_power_events are kept; -1: for ever.",
+					 NULL, &setting_event_retention, NULL);
 
 	MarkGUCPrefixReserved("tribe_power");
 }

@@ -33,6 +33,10 @@ extern int	setting_hourly_retention;
 extern int	setting_daily_retention;
 extern int	setting_upkeep_interval;	/* s; 0: off */
 
+extern bool setting_notify;
+extern double setting_budget_month_kwh; /* 0: none */
+extern int	setting_event_retention;	/* min; -1: for ever */
+
 enum partition_width
 {
 	PARTITION_DAY = 0,

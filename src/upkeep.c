@@ -32,6 +32,7 @@ tribe_power_keep_from(PG_FUNCTION_ARGS)
 		{"raw_data_retention", setting_raw_data_retention},
 		{"hourly_retention", setting_hourly_retention},
 		{"daily_retention", setting_daily_retention},
+		{"event_retention", setting_event_retention},
 	};
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	int			i;
@@ -64,6 +65,7 @@ static Statement days_due = {"SELECT d FROM @s@.tribe_power_days_due() d LIMIT "
 static Statement refresh = {"SELECT @s@.tribe_power_refresh($1)", 1, {DATEOID}};
 static Statement drop_partition = {"SELECT @s@.tribe_power_drop_partition()"};
 static Statement drop_raw_data = {"SELECT @s@.tribe_power_drop_raw_data()"};
+static Statement evaluate_months = {"SELECT @s@.tribe_power_evaluate_months()"};
 static Statement trim_totals = {"SELECT @s@.tribe_power_trim_totals()"};
 
 typedef enum Task
@@ -71,6 +73,7 @@ typedef enum Task
 	TASK_PARTITIONS,
 	TASK_DAYS,
 	TASK_TOTALS,
+	TASK_ALERTS,
 	TASK_RAW_DATA,
 	TASK_RETENTION,
 	TASK_TRIM,
@@ -81,6 +84,7 @@ static const char *const activities[TASK_COUNT] = {
 	"tribe_power: making partitions",
 	"tribe_power: looking for days to add up",
 	"tribe_power: adding up a day",
+	"tribe_power: looking for alerts",
 	"tribe_power: dropping raw data",
 	"tribe_power: dropping readings",
 	"tribe_power: deleting old totals",
@@ -132,6 +136,9 @@ task_body(const ExtensionInfo *extension, void *arg)
 			value = DateADTGetDatum(upkeep.days[upkeep.day++]);
 			statement_run(&refresh, extension, &value, NULL, SPI_OK_SELECT);
 			upkeep.again = upkeep.day < upkeep.day_count;
+			break;
+		case TASK_ALERTS:
+			statement_run(&evaluate_months, extension, NULL, NULL, SPI_OK_SELECT);
 			break;
 		case TASK_RAW_DATA:
 			statement_run(&drop_raw_data, extension, NULL, NULL, SPI_OK_SELECT);

@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "alerts.h"
 #include "common/schedule.h"
 #include "compat.h"
 #include "nodes.h"
@@ -307,6 +308,15 @@ flush_body(const ExtensionInfo *extension, void *arg)
 		arguments->worker->node_due = due;
 }
 
+/* In a transaction of its own: whatever becomes of it, the readings are stored. */
+static void
+look_body(const ExtensionInfo *extension, void *arg)
+{
+	FlushArguments *arguments = arg;
+
+	alerts_look(extension, arguments->nodes, arguments->count);
+}
+
 /* One line when a node's state changes; none while it stays as it is. */
 static void
 log_change(const RoundNode *node)
@@ -436,6 +446,8 @@ flush(Worker *worker)
 		else
 			left++;
 	}
+	if (result == TRANSACTION_DONE)
+		transaction_run(look_body, &arguments, "tribe_power: looking for alerts");
 	sweep_rounds(worker);
 
 	if (count_waiting(worker) == 0)

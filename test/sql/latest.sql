@@ -29,10 +29,10 @@ SELECT results_eq($$SELECT "timestamp", last_outcome, failures, last_attempt FRO
                   'a node that was never polled says so');
 
 -- The fleet in one row: only readings of now count.
-SELECT results_eq($$SELECT nodes, nodes_known, total_power_watts FROM tribe_power_fleet$$, $$VALUES (3, 0, NULL::float8)$$, 'old readings are not now');
+SELECT results_eq($$SELECT nodes, nodes_known, total_power_watts FROM tribe_power_fleet_total$$, $$VALUES (3, 0, NULL::float8)$$, 'old readings are not now');
 UPDATE tribe_power_node_status SET last_reading = now() - interval '1 minute';
 UPDATE tribe_power_nodes SET budget_peak_watts = 25;
-SELECT results_eq($$SELECT nodes, nodes_known, total_power_watts, budget_peak_watts, nodes_over_peak FROM tribe_power_fleet$$,
+SELECT results_eq($$SELECT nodes, nodes_known, total_power_watts, budget_peak_watts, nodes_over_peak FROM tribe_power_fleet_total$$,
                   $$VALUES (3, 1, 30::float8, 75::float8, 1)$$, 'the sum of what is known, beside the budgets');
 INSERT INTO tribe_power_daily (node_name, date, energy_kwh, sample_count, coverage, covered_seconds, day_seconds)
 VALUES ('read', '2025-01-31', 1, 1, 1, 86400, 86400), ('read', '2025-02-01', 2, 1, 0.5, 43200, 86400), ('read', '2025-02-02', 2, 1, 1, 86400, 86400);

@@ -29,6 +29,7 @@ INSERT INTO expected (object, may, try) VALUES
 ('tribe_power_latest', 'monitor', NULL),
 ('tribe_power_gpus', 'monitor', NULL),
 ('tribe_power_fleet', 'monitor', NULL),
+('tribe_power_fleet_total', 'monitor', NULL),
 ('tribe_power_monthly', 'monitor', NULL),
 -- facts that tell nothing
 ('tribe_power_check(text,text)', 'anybody', $$SELECT tribe_power_check('address', 'x')$$),
@@ -69,6 +70,24 @@ INSERT INTO expected (object, may, try) VALUES
 ('tribe_power_drop_raw_data()', 'owner', $$SELECT tribe_power_drop_raw_data()$$),
 ('tribe_power_trim_totals()', 'owner', $$SELECT tribe_power_trim_totals()$$),
 ('tribe_power_upkeep()', 'owner', $$SELECT * FROM tribe_power_upkeep()$$),
+-- alerts
+('tribe_power_maintenance', 'monitor', NULL),
+('tribe_power_events', 'monitor', NULL),
+('tribe_power_alerts', 'monitor', NULL),
+('tribe_power_maintenance_at(timestamp with time zone)', 'monitor', $$SELECT * FROM tribe_power_maintenance_at()$$),
+('tribe_power_log(text,boolean)', 'owner', NULL),
+('tribe_power_report_event(text,text,text,double precision,double precision,text)', 'owner', NULL),
+('tribe_power_evaluate(text[])', 'owner', $$SELECT tribe_power_evaluate('{}')$$),
+('tribe_power_evaluate_months()', 'owner', $$SELECT tribe_power_evaluate_months()$$),
+-- cost and metrics
+('tribe_power_tariffs', 'monitor', NULL),
+('tribe_power_carbon', 'monitor', NULL),
+('tribe_power_price(text,timestamp with time zone)', 'monitor', $$SELECT * FROM tribe_power_price()$$),
+('tribe_power_check_tariffs()', 'owner', NULL),
+('tribe_power_price_pieces(timestamp with time zone,timestamp with time zone)', 'owner', NULL),
+('tribe_power_price_of_day(text,text,date)', 'owner', NULL),
+('tribe_power_cost(timestamp with time zone,timestamp with time zone,text,boolean)', 'monitor', $$SELECT * FROM tribe_power_cost(now() - interval '1 day', now())$$),
+('tribe_power_openmetrics(text)', 'monitor', $$SELECT tribe_power_openmetrics()$$),
 -- operating
 ('tribe_power_doctor(text)', 'owner', $$SELECT * FROM tribe_power_doctor()$$),
 ('tribe_power_schedule(boolean)', 'owner', NULL),

@@ -9,10 +9,12 @@ LOAD 'tribe_power';
 
 SELECT results_eq(
     $$SELECT name, context, boot_val FROM pg_settings WHERE name LIKE 'tribe\_power.%' ORDER BY name COLLATE "C"$$,
-    $$VALUES ('tribe_power.connect_timeout', 'superuser', '5000'),
+    $$VALUES ('tribe_power.budget_month_kwh', 'sighup', '0'),
+             ('tribe_power.connect_timeout', 'superuser', '5000'),
              ('tribe_power.daily_retention', 'superuser', '-1'),
              ('tribe_power.database', 'sighup', 'postgres'),
              ('tribe_power.enabled', 'sighup', 'on'),
+             ('tribe_power.event_retention', 'superuser', '-1'),
              ('tribe_power.host_key_policy', 'superuser', 'strict'),
              ('tribe_power.hourly_retention', 'superuser', '-1'),
              ('tribe_power.identity_file', 'superuser', '~/.ssh/id_ed25519'),
@@ -23,6 +25,7 @@ SELECT results_eq(
              ('tribe_power.max_connections', 'superuser', '64'),
              ('tribe_power.nice', 'sighup', '15'),
              ('tribe_power.node_timeout', 'superuser', '15000'),
+             ('tribe_power.notify', 'sighup', 'on'),
              ('tribe_power.partition_width', 'superuser', 'month'),
              ('tribe_power.poller_memory', 'sighup', '256'),
              ('tribe_power.raw_data_retention', 'superuser', '-1'),

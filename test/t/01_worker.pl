@@ -74,7 +74,7 @@ is($hub->safe_psql('postgres', "SELECT count(*) FROM tribe_power_node_status WHE
 my $log = log_since($hub, 0);
 like($log, qr/LOG:  node "ada": 100\.\dW/, 'the log tells a node\'s first reading');
 like($log, qr/LOG:  node "down": N\/A \(.*refused.*\)\n.*HINT:  Start the node's SSH server/, 'and what to do about one in trouble');
-is(() = $log =~ /LOG:  node "down"/g, 1, 'once');
+is(() = $log =~ /LOG:  node "down":/g, 1, 'once');
 like($log, qr/LOG:  power collection: \d+ nodes, \d+ read, \d+ failed, \d+\.\d s/, 'and each round');
 
 # By hand: the same, with the remedy.

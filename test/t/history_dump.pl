@@ -59,7 +59,7 @@ is($third->safe_psql('postgres', q{SELECT count(*) FROM tribe_power_metrics}), $
 	'with every row');
 
 # The restored one works on.
-is($new->safe_psql('postgres', q{SELECT count(*) FROM tribe_power_upkeep() WHERE done = 0 OR task = 'node-days added up'}), '5',
+is($new->safe_psql('postgres', q{SELECT count(*) FROM tribe_power_upkeep() WHERE done = 0 OR task = 'node-days added up'}), '6',
 	'upkeep finds everything in its place');
 is($new->safe_psql('postgres', q{SELECT tribe_power_make_partition(now() + interval '3 months') IS NOT NULL}), 't', 'makes partitions');
 is($new->safe_psql('postgres', q{SET tribe_power.retention = '40d'; SELECT tribe_power_drop_partition() IS NOT NULL}), 't', 'and drops them');
