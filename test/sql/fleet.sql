@@ -5,6 +5,7 @@
 
 -- The fleet now: watts against the budgets, age, and what is wrong.
 SELECT plan(29);
+SET IntervalStyle = 'postgres';
 
 INSERT INTO tribe_power_nodes (node_name, address) VALUES ('n', 'n');
 INSERT INTO tribe_power_node_status (node_name, last_attempt, last_success, last_outcome, last_reading)
