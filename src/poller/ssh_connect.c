@@ -162,6 +162,7 @@ session_step_handshake(struct session *session)
 		return session_wait_or_fail(session, code);
 	session->unfinished = false;
 	session->key_shown = true;
+	transport_opened(transport);
 	session_enter(session, SESSION_HOST_KEY);
 	return GO_ON;
 }

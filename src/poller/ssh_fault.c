@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kexinit.h"
 #include "../common/text.h"
 
 void
@@ -185,6 +186,30 @@ describe_closed(struct session *session, const char *peer)
 					  peer, session_state_name(session->state), reason);
 }
 
+/* Which methods there was no agreement about, if that was the trouble. */
+static bool
+describe_disagreement(struct session *session, const char *peer)
+{
+	const struct transport *transport = &session->transport;
+	char		host_keys[PREFERENCE_SIZE];
+	const char *const ours[KEXINIT_LISTS] = {
+		TRANSPORT_KEX, host_keys, TRANSPORT_CIPHER, TRANSPORT_CIPHER,
+		TRANSPORT_MAC, TRANSPORT_MAC
+	};
+	enum kexinit_list list;
+	char		offered[256];
+
+	hostkey_preference(session->pins, host_keys);
+	if (transport->opening == NULL ||
+		!kexinit_disagreement(transport->opening, transport->opening_length, ours, &list,
+							  offered, sizeof(offered)))
+		return false;
+	session_fault(session, OUTCOME_HANDSHAKE_FAILED,
+				  "no key exchange with %s: of its %s (%s) none is taken here (%s)", peer,
+				  kexinit_list_name(list), offered, ours[list]);
+	return true;
+}
+
 static void
 describe_handshake_failure(struct session *session, int code, const char *peer)
 {
@@ -196,6 +221,8 @@ describe_handshake_failure(struct session *session, int code, const char *peer)
 		case LIBSSH2_ERROR_METHOD_NONE:
 		case LIBSSH2_ERROR_KEX_FAILURE:
 		case LIBSSH2_ERROR_METHOD_NOT_SUPPORTED:
+			if (describe_disagreement(session, peer))
+				break;
 			session_fault(session, OUTCOME_HANDSHAKE_FAILED,
 						  "no key exchange with %s: %s (it needs curve25519 or ECDH, AES-CTR, "
 						  "HMAC-SHA2 and an ed25519, ECDSA or RSA host key)", peer, text);

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "kexinit.h"
+
 /* An unfinished call on a dead connection ends within a few repetitions. */
 #define PATIENCE 8
 
@@ -75,6 +77,22 @@ transport_allocate(struct transport *transport, size_t count)
 
 /* --- the socket -------------------------------------------------------------- */
 
+static void
+keep_opening(struct transport *transport, const void *bytes, size_t count)
+{
+	if (count > KEXINIT_MAX - transport->opening_length)
+		count = KEXINIT_MAX - transport->opening_length;
+	memcpy(transport->opening + transport->opening_length, bytes, count);
+	transport->opening_length += count;
+}
+
+void
+transport_opened(struct transport *transport)
+{
+	free(transport->opening);
+	transport->opening = NULL;
+}
+
 static ssize_t
 receive(struct transport *transport, void *buffer, size_t length)
 {
@@ -118,6 +136,8 @@ receive(struct transport *transport, void *buffer, size_t length)
 	transport->received += count;
 	for (ssize_t i = 0; i < count && transport->first_length < sizeof(transport->first); i++)
 		transport->first[transport->first_length++] = ((char *) buffer)[i];
+	if (transport->opening != NULL)
+		keep_opening(transport, buffer, count);
 	return count;
 }
 
@@ -263,21 +283,16 @@ prefer(struct transport *transport, int method, const char *names)
 bool
 transport_begin(struct transport *transport, const char *hostkeys)
 {
-	/*
-	 * Methods that all versions do right, and fast: group exchange and large
-	 * groups would hold the loop up for a quarter of a second.
-	 */
 	static const struct
 	{
 		int			method;
 		const char *names;
 	}			methods[] = {
-		{LIBSSH2_METHOD_KEX, "curve25519-sha256,curve25519-sha256@libssh.org,"
-			"ecdh-sha2-nistp256,ecdh-sha2-nistp384"},
-		{LIBSSH2_METHOD_CRYPT_CS, "aes128-ctr,aes256-ctr"},
-		{LIBSSH2_METHOD_CRYPT_SC, "aes128-ctr,aes256-ctr"},
-		{LIBSSH2_METHOD_MAC_CS, "hmac-sha2-256,hmac-sha2-512"},
-		{LIBSSH2_METHOD_MAC_SC, "hmac-sha2-256,hmac-sha2-512"},
+		{LIBSSH2_METHOD_KEX, TRANSPORT_KEX},
+		{LIBSSH2_METHOD_CRYPT_CS, TRANSPORT_CIPHER},
+		{LIBSSH2_METHOD_CRYPT_SC, TRANSPORT_CIPHER},
+		{LIBSSH2_METHOD_MAC_CS, TRANSPORT_MAC},
+		{LIBSSH2_METHOD_MAC_SC, TRANSPORT_MAC},
 		{LIBSSH2_METHOD_COMP_CS, "none"},
 		{LIBSSH2_METHOD_COMP_SC, "none"},
 	};
@@ -285,6 +300,9 @@ transport_begin(struct transport *transport, const char *hostkeys)
 	transport->ssh = libssh2_session_init_ex(allocate, release, reallocate, transport);
 	if (transport->ssh == NULL)
 		return false;
+	/* without it there is only less to say */
+	transport->opening = malloc(KEXINIT_MAX);
+	transport->opening_length = 0;
 	libssh2_session_set_blocking(transport->ssh, 0);
 #if LIBSSH2_VERSION_NUM >= 0x010b01
 	libssh2_session_callback_set2(transport->ssh, LIBSSH2_CALLBACK_RECV,
@@ -334,6 +352,7 @@ transport_end(struct transport *transport, transport_call pending, bool courtesy
 		transport->channel = NULL;
 		transport->ssh = NULL;
 	}
+	transport_opened(transport);
 	free(transport->out);
 	transport->out = NULL;
 	transport->out_start = transport->out_end = 0;

@@ -23,6 +23,13 @@
 #define TRANSPORT_LOGIN_BYTES (64 * 1024)
 /* What waits to be sent at most; libssh2 waits with what is more. */
 #define TRANSPORT_OUT (32 * 1024)
+/*
+ * Methods that all versions do right, and fast: group exchange and large groups
+ * would hold the loop up for a quarter of a second.
+ */
+#define TRANSPORT_KEX "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384"
+#define TRANSPORT_CIPHER "aes128-ctr,aes256-ctr"
+#define TRANSPORT_MAC "hmac-sha2-256,hmac-sha2-512"
 /* What libssh2 may allocate for one connection. */
 #define TRANSPORT_MEMORY (1024 * 1024)
 
@@ -55,6 +62,8 @@ struct transport
 				ahead_end;
 	char		first[80];		/* the first bytes that came */
 	size_t		first_length;
+	uint8_t    *opening;		/* banner and methods, during the key exchange */
+	size_t		opening_length;
 };
 
 void		transport_init(struct transport *transport, void *owner);
@@ -68,6 +77,9 @@ bool		transport_begin(struct transport *transport, const char *hostkeys);
 
 /* Memory that libssh2 may free; NULL when it has had its share. */
 void	   *transport_allocate(struct transport *transport, size_t count);
+
+/* The key exchange is over: what was kept for its fault's sake goes. */
+void		transport_opened(struct transport *transport);
 
 /* To be called before each drive. */
 void		transport_refill(struct transport *transport);

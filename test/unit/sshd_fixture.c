@@ -1,18 +1,23 @@
 /*
  * sshd_fixture.c: starting and ending sshds and scripted peers.
  */
+#define _GNU_SOURCE				/* unshare */
 #include "sshd_fixture.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -318,6 +323,66 @@ int
 sshd_signal_sessions(const struct sshd *sshd, int signal)
 {
 	return signal_below(sshd, signal);
+}
+
+/* --- namespaces --------------------------------------------------------------- */
+
+static bool
+write_proc(const char *path, const char *text)
+{
+	int			fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool		written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t) strlen(text);
+
+	close(fd);
+	return written;
+}
+
+/* This user becomes itself there: sshd must not take it for root. */
+static bool
+map_user(uid_t uid, gid_t gid)
+{
+	char		users[64];
+	char		groups[64];
+
+	snprintf(users, sizeof(users), "%u %u 1\n", uid, uid);
+	snprintf(groups, sizeof(groups), "%u %u 1\n", gid, gid);
+	return write_proc("/proc/self/setgroups", "deny") &&
+		write_proc("/proc/self/uid_map", users) && write_proc("/proc/self/gid_map", groups);
+}
+
+static bool
+loopback_up(void)
+{
+	struct ifreq request = {.ifr_name = "lo"};
+	int			fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool		up;
+
+	request.ifr_flags = IFF_UP;
+	up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+	close(fd);
+	return up;
+}
+
+bool
+own_namespaces(int flags)
+{
+	uid_t		uid = geteuid();
+	gid_t		gid = getegid();
+
+	if (uid != 0)
+		flags |= CLONE_NEWUSER;
+	if (unshare(flags) != 0 || (uid != 0 && !map_user(uid, gid)))
+		return false;
+	if ((flags & CLONE_NEWNS) != 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		return false;
+	return (flags & CLONE_NEWNET) == 0 || loopback_up();
+}
+
+void
+put_in_place(const char *source, const char *target)
+{
+	if (mount(source, target, NULL, MS_BIND, NULL) != 0)
+		die(target);
 }
 
 /* --- scripted peers ---------------------------------------------------------- */

@@ -60,6 +60,17 @@ void		peer_stop(struct peer *peer);
 int			listen_on_loopback(uint16_t *port);
 int			connect_to_loopback(uint16_t port);
 
+/*
+ * Gives this process, and those that it starts from now on, namespaces of their
+ * own (CLONE_NEWNS, CLONE_NEWNET: with a loopback that is up), and the rights to
+ * mount and to configure the network there.  Root is not needed where users may
+ * make namespaces; false where they may not.  Call it before any thread or child.
+ */
+bool		own_namespaces(int flags);
+
+/* Puts a file in another's place, in the process's own mount namespace. */
+void		put_in_place(const char *source, const char *target);
+
 /* The whole of a file, NUL-terminated; the caller frees it. */
 char	   *read_file(const char *path);
 void		write_file(const char *path, const char *text, mode_t mode);
