@@ -254,11 +254,12 @@ sub unused_port
 }
 
 # An sshd that logs the test's user in with the hub's key.  answer: watts, or a
-# fault (see the file answer); config: further lines of sshd_config.
+# fault (see the file answer); config: further lines of sshd_config; at: address
+# and port; prefix: what its command begins with.
 sub start_sshd
 {
 	my ($name, %options) = @_;
-	my $at = unused_port();
+	my $at = $options{at} || unused_port();
 	my $folder = work() . "/$name";
 	my $host_key = new_key("$name-host");
 
@@ -286,6 +287,7 @@ $command
 $more
 END
 	$at->{name} = $name;
+	$at->{prefix} = $options{prefix} || [];
 	run_sshd($at);
 	return $at;
 }
@@ -300,7 +302,7 @@ sub run_sshd
 		open(STDIN, '<', '/dev/null');
 		open(STDOUT, '>', '/dev/null');
 		open(STDERR, '>', '/dev/null');
-		exec '/usr/sbin/sshd', '-D', '-f', $at->{config}, '-E', $at->{log} or POSIX::_exit(127);
+		exec @{ $at->{prefix} }, '/usr/sbin/sshd', '-D', '-f', $at->{config}, '-E', $at->{log} or POSIX::_exit(127);
 	}
 	$started{$pid} = 'sshd';
 	$at->{pid} = $pid;
