@@ -35,8 +35,15 @@ $(OBJS): $(wildcard src/*.h src/common/*.h)
 NODE_FILES = sql/node_setup.sh src/poller/probe.sh examples/macos/install.sh \
 	examples/macos/powermetrics_cache.sh examples/macos/org.tribe-power.powermetrics.plist
 
-$(DATA_built): $(SQL_PARTS) $(NODE_FILES) sql/node_files.sh
-	{ cat $(filter-out sql/9%,$(SQL_PARTS)); sh sql/node_files.sh $(NODE_FILES); \
+REPORT_FILES = report/page.html report/uPlot.min.css report/page.css report/uPlot.LICENSE \
+	report/uPlot.iife.min.js report/base.js report/charts.js report/tables.js report/page.js
+
+$(DATA_built): $(SQL_PARTS) $(NODE_FILES) $(REPORT_FILES) sql/file_function.sh
+	{ cat $(filter-out sql/9%,$(SQL_PARTS)); \
+		sh sql/file_function.sh tribe_power_node_file \
+			'A file that tribe_power_node_setup() is made of' $(NODE_FILES) && \
+		sh sql/file_function.sh tribe_power_report_file \
+			'A file that tribe_power_report() is made of' $(REPORT_FILES) && \
 		cat $(filter sql/9%,$(SQL_PARTS)); } > $@.tmp
 	mv $@.tmp $@
 
