@@ -255,6 +255,7 @@ function begin() {
 	draw();
 	nodeTable();
 	problems();
+	events();
 	holes();
 
 	let late;

@@ -21,6 +21,29 @@ function energyTile(title, total, note) {
 	tile(title, ...scaled(total.kwh, "kWh"), [percent(total.coverage) + " of it measured", note], total.coverage);
 }
 
+const money = (amount, currency) => [amount.toLocaleString("en-GB", {minimumFractionDigits: 2, maximumFractionDigits: 2}).replace(/,/g, "\u2009"), currency];
+
+/* Sums of different currencies are not added; energy without a price is said, not taken for free. */
+function costTiles() {
+	if (!data.cost)
+		return;
+	const range = data.cost.range, rows = range || data.cost.month || [];
+	const priced = rows.filter(row => known(row.cost)), title = range ? "Cost in this report" : "Cost this month";
+	const unpriced = rows.reduce((sum, row) => sum + row.kwh - row.priced, 0);
+	const notes = [unpriced > 1e-6 ? quantity(unpriced, "kWh") + " have no price" : "of the energy measured"];
+	const month = (data.cost.month || []).filter(row => known(row.cost));
+	if (range && month.length)
+		notes.push("this month " + month.map(row => money(row.cost, row.currency).join("\u00a0")).join(", "));
+	const carbonKwh = (range || []).reduce((sum, row) => sum + (row.carbonKwh || 0), 0);
+	if (carbonKwh > 0)
+		notes.push(digits(range.reduce((sum, row) => sum + (row.carbon || 0), 0)) + "\u00a0kg CO\u2082");
+	if (priced.length)
+		for (const row of priced)
+			tile(title, ...money(row.cost, row.currency), notes);
+	else
+		tile(title, "\u2013", null, "no price holds for this time");
+}
+
 function tiles() {
 	const now = data.now, all = data.all;
 	const missing = now.nodes - now.known;
@@ -32,8 +55,7 @@ function tiles() {
 	energyTile("Energy this month", now.month);
 	const span = Math.min(data.to, data.made) - data.from;
 	energyTile("Energy in this report", {kwh: all.kwh, coverage: span > 0 && all.withPower ? Math.min(all.covered / (span * all.withPower), 1) : null});
-	for (const cost of data.cost || [])
-		tile(cost.title, cost.value, cost.unit, cost.note);
+	costTiles();
 	let peak = -1;
 	(all.fleet.watts || []).forEach((watts, i) => { if (known(watts) && (peak < 0 || watts > all.fleet.watts[peak])) peak = i; });
 	if (peak < 0)
@@ -92,7 +114,7 @@ const states = {
 function state(node) {
 	const name = states[node.state] ? node.state : "never", [words, mark] = states[name];
 	const svg = element("svg", {viewBox: "0 0 10 10", "aria-hidden": "true"}, element("path", {d: mark, fill: "currentColor"}));
-	return element("span", {class: "state " + name}, svg, words);
+	return element("span", {class: "state " + name}, svg, name === "ok" && ["idle", "typical"].includes(node.load) ? words + ", " + node.load : words);
 }
 
 const span = Math.min(data.to, data.made) - data.from;
@@ -109,6 +131,12 @@ const columns = [
 	{key: "kwh", title: "Energy"},
 	{key: "coverage", title: "Coverage", of: coverage}
 ];
+const costs = new Map();
+for (const [name, amount, currency] of (data.cost && data.cost.nodes) || [])
+	if (known(amount))
+		costs.set(name, [...costs.get(name) || [], [amount, currency]]);
+if (costs.size)
+	columns.splice(8, 0, {key: "cost", title: "Cost", of: node => costs.has(node.name) ? costs.get(node.name)[0][0] : null});
 const tableOrder = {key: "kwh", down: true, all: false};
 
 function nodeRow(node) {
@@ -122,6 +150,7 @@ function nodeRow(node) {
 		element("td", {class: "n"}, quantity(node.mean, "W")),
 		element("td", {class: "n"}, quantity(node.peak, "W")),
 		element("td", {class: "n"}, quantity(node.kwh, "kWh")),
+		costs.size ? element("td", {class: "n"}, costs.has(node.name) ? costs.get(node.name).map(cost => money(...cost).join("\u00a0")).join(", ") : "\u2013") : null,
 		element("td", {class: share !== null && share < .95 ? "n low" : "n"}, node.spark ? percent(share) : "\u2013"));
 }
 
@@ -181,6 +210,18 @@ function problems() {
 				(known(problem.since) ? moment(problem.since) : "never")) : null),
 		element("td", {class: "text muted"}, problem.remedy ? shown(problem.remedy) :
 			element("span", null, "SELECT * FROM tribe_power_doctor('", shown(problem.node.replace(/'/g, "''")), "')")))));
+}
+
+const kinds = {node_lost: "node lost", over_peak: "over peak budget", over_temperature: "over temperature", over_month: "over monthly budget"};
+
+function events() {
+	const found = data.events.rows || [];
+	byId("events-note").textContent = data.events.count > found.length ? "the " + found.length + " newest of " + data.events.count : "";
+	list("events", "None began or ended in this time.", [["When"], ["Node"], ["What"]], found.map(([at, node, kind, phase, message]) => element("tr", null,
+		element("td", {class: "when"}, moment(at)),
+		element("th", {scope: "row", class: "name", title: visible(node)}, node ? shown(node) : "whole fleet"),
+		element("td", {class: "text"}, element("span", {class: "state " + (phase === "raised" ? "failing" : "ok")}, (phase === "raised" ? "\u25b2 " : "\u25cf ") + (kinds[kind] || kind.replace(/_/g, " ")) + (phase === "raised" ? "" : ", ended")),
+			shown(message, {class: "reason"})))));
 }
 
 function holes() {

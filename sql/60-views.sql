@@ -3,17 +3,17 @@
 CREATE VIEW tribe_power_latest AS
 SELECT n.node_name,
        s.last_reading AS "timestamp",
-       s.total_power_watts,
-       s.cpu_power_watts,
-       s.gpu_power_watts,
-       s.dram_power_watts,
-       s.platform_power_watts,
-       s.cpu_temp_celsius,
-       s.gpu_temp_celsius,
-       s.cpu_utilization,
-       s.gpu_utilization,
-       s.memory_used_gb,
-       s.memory_total_gb,
+       round(s.total_power_watts::numeric, 1)::real AS total_power_watts,
+       round(s.cpu_power_watts::numeric, 1)::real AS cpu_power_watts,
+       round(s.gpu_power_watts::numeric, 1)::real AS gpu_power_watts,
+       round(s.dram_power_watts::numeric, 1)::real AS dram_power_watts,
+       round(s.platform_power_watts::numeric, 1)::real AS platform_power_watts,
+       round(s.cpu_temp_celsius::numeric, 1)::real AS cpu_temp_celsius,
+       round(s.gpu_temp_celsius::numeric, 1)::real AS gpu_temp_celsius,
+       round(s.cpu_utilization::numeric, 1)::real AS cpu_utilization,
+       round(s.gpu_utilization::numeric, 1)::real AS gpu_utilization,
+       round(s.memory_used_gb::numeric, 1)::real AS memory_used_gb,
+       round(s.memory_total_gb::numeric, 1)::real AS memory_total_gb,
        s.problems,
        coalesce(s.last_outcome, 'never') AS last_outcome,
        s.last_error,
@@ -23,7 +23,7 @@ FROM tribe_power_nodes n
 LEFT JOIN tribe_power_node_status s ON s.node_name = n.node_name;
 
 COMMENT ON VIEW tribe_power_latest IS
-'Each registered node with its newest reading, as worker or tribe_power_collect() stored it (NULL: none yet), and how its last poll went. Units as in tribe_power_metrics.';
+'Each registered node with its newest reading, as worker or tribe_power_collect() stored it (NULL: none yet), and how its last poll went. Units as in tribe_power_metrics, to one decimal place.';
 
 CREATE VIEW tribe_power_gpus AS
 SELECT m.node_name,

@@ -74,11 +74,15 @@ BEGIN
               LEFT JOIN cell c ON c.node_name = n.name AND c.bucket * least(48, steps) / steps = g.bin
               GROUP BY n.name, g.bin) s
         GROUP BY node_name
+    ), fleet AS MATERIALIZED (
+        SELECT node_name, state FROM @extschema@.tribe_power_fleet
     ), listed AS (
         SELECT n.rank, json_strip_nulls(json_build_object('name', n.name,
             'state', CASE WHEN NOT n.registered THEN 'gone' WHEN NOT n.enabled THEN 'paused'
                           WHEN n.failures > 0 THEN 'failing' WHEN n.last_reading IS NULL THEN 'never'
-                          WHEN NOT n.fresh THEN 'silent' WHEN n.problems IS NOT NULL THEN 'partial' ELSE 'ok' END,
+                          WHEN NOT n.fresh THEN 'silent' WHEN f.state IN ('over', 'high') THEN f.state
+                          WHEN n.problems IS NOT NULL THEN 'partial' ELSE 'ok' END,
+            'load', f.state,
             'reason', left(CASE WHEN n.failures > 0 THEN coalesce(n.last_error, n.last_outcome)
                            ELSE (SELECT string_agg(p.key || ' ' || coalesce(p.value #>> '{}', ''), ', ' ORDER BY p.key)
                                  FROM jsonb_each(CASE WHEN jsonb_typeof(n.problems) = 'object' THEN n.problems END) p) END, 300),
@@ -88,6 +92,7 @@ BEGIN
             'kwh', round((n.joules / 3.6e6)::numeric, 4), 'covered', round(n.covered::numeric),
             'mean', round(n.mean::numeric, 1), 'peak', round(n.peak::numeric, 1), 'spark', s.line)) AS line
         FROM node n LEFT JOIN spark s ON s.node_name = n.name
+        LEFT JOIN fleet f ON f.node_name = n.name
         WHERE n.rank <= most_rows OR (n.failures > 0 AND n.enabled)
         ORDER BY n.failures = 0, n.rank LIMIT most_rows + 200
     ), run AS (
@@ -150,6 +155,8 @@ BEGIN
         'days', @extschema@.tribe_power_report_days(range."from", range."to"),
         'week', @extschema@.tribe_power_report_week(range."from", range."to"),
         'problems', @extschema@.tribe_power_report_problems(),
+        'events', @extschema@.tribe_power_report_events(range."from", range."to"),
+        'cost', @extschema@.tribe_power_report_cost(plan."from", plan."to"),
         'all', @extschema@.tribe_power_report_series(plan."from", plan."to", plan.source, plan.step, plan.steps));
 END
 $$;

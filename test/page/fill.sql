@@ -73,5 +73,12 @@ WHERE node_name = 'thirdfin';
 INSERT INTO tribe_power_node_status (node_name, last_attempt, last_success, last_outcome, last_reading, problems)
 VALUES ('sasass2', :now, :now, 'read', :now, '{"powermetrics": "absent", "cpu_temperature": "absent"}');
 
+INSERT INTO tribe_power_tariffs (rate, price_per_kwh, currency, from_time, to_time)
+VALUES ('day', 0.34, 'EUR', NULL, NULL), ('night', 0.24, 'EUR', '22:00', '06:00');
+INSERT INTO tribe_power_events (node_name, "timestamp", kind, phase, value, limit_value, message)
+VALUES ('thirdfin', :now::timestamptz - interval '6 hours 44 minutes', 'node_lost', 'raised', 3, 3, 'node "thirdfin" was lost: connect_timeout: no answer from the node within 5 s'),
+       ('greenfin', :now::timestamptz - interval '2 days 5 hours 45 minutes', 'node_lost', 'raised', 3, 3, 'node "greenfin" was lost: unreachable: no route to host'),
+       ('greenfin', :now::timestamptz - interval '1 day 16 hours', 'node_lost', 'cleared', NULL, 3, 'node "greenfin" is back');
+
 SELECT tribe_power_aggregate((t AT TIME ZONE 'Europe/Berlin')::date), tribe_power_aggregate_hours(t, t + interval '1 day')
 FROM generate_series(date_trunc('day', :now::timestamptz - interval '8 days'), :now::timestamptz, interval '1 day') t \g /dev/null

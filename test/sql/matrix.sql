@@ -98,6 +98,23 @@ INSERT INTO expected (object, may, try) VALUES
 ('tribe_power_key_file_state(text)', 'owner', $$SELECT tribe_power_key_file_state('/nowhere')$$),
 ('tribe_power_public_key(text)', 'owner', NULL),
 ('tribe_power_node_file(text)', 'owner', NULL),
+-- the report: the page and its data are results
+('tribe_power_report(timestamp with time zone,timestamp with time zone)', 'monitor', $$SELECT tribe_power_report()$$),
+('tribe_power_report_data(timestamp with time zone,timestamp with time zone)', 'monitor', $$SELECT tribe_power_report_data()$$),
+('tribe_power_spark(text,interval,integer)', 'monitor', $$SELECT tribe_power_spark(node_name) FROM tribe_power_latest$$),
+('tribe_power_report_range(timestamp with time zone,timestamp with time zone)', 'owner', NULL),
+('tribe_power_report_plan(timestamp with time zone,timestamp with time zone)', 'owner', NULL),
+('tribe_power_report_cells(timestamp with time zone,timestamp with time zone,text,integer,integer)', 'owner', NULL),
+('tribe_power_report_now()', 'owner', NULL),
+('tribe_power_report_offsets(timestamp with time zone,timestamp with time zone)', 'owner', NULL),
+('tribe_power_report_days(timestamp with time zone,timestamp with time zone)', 'owner', NULL),
+('tribe_power_report_week(timestamp with time zone,timestamp with time zone)', 'owner', NULL),
+('tribe_power_report_cost(timestamp with time zone,timestamp with time zone)', 'owner', NULL),
+('tribe_power_report_events(timestamp with time zone,timestamp with time zone)', 'owner', NULL),
+('tribe_power_report_problems()', 'owner', NULL),
+('tribe_power_report_series(timestamp with time zone,timestamp with time zone,text,integer,integer)', 'owner', NULL),
+('tribe_power_report_escape(text)', 'owner', NULL),
+('tribe_power_report_file(text)', 'owner', NULL),
 ('tribe_power_node_setup(text,boolean)', 'owner', NULL);
 
 -- An owner who was allowed to install it, and is no superuser any more.
