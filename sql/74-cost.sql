@@ -315,7 +315,7 @@ BEGIN
         FROM @extschema@.tribe_power_hourly h
         WHERE h.hour >= "from" AND h.hour < "to"
     ), by_day AS (
-        SELECT h.node_name, (h.hour AT TIME ZONE zone)::date AS date, sum(h.covered) AS covered
+        SELECT h.node_name, (h.hour AT TIME ZONE zone)::date AS date, sum(h.kwh) AS kwh
         FROM hourly h
         WHERE step <> 'hour'
         GROUP BY 1, 2
@@ -327,7 +327,8 @@ BEGIN
         WHERE step <> 'hour'
           AND d.date::timestamp AT TIME ZONE zone >= "from"
           AND (d.date + 1)::timestamp AT TIME ZONE zone <= "to"
-          AND coalesce(b.covered, 0) < d.covered_seconds - 1
+          -- by energy: readings that overlap a little cover less by the hour than by the day
+          AND (b.date IS NULL OR coalesce(b.kwh, 0) < d.energy_kwh::numeric - 1e-6)
     ), node AS MATERIALIZED (
         SELECT u.node_name, coalesce(n.tariff, 'default') AS tariff, coalesce(n.carbon_region, 'default') AS region
         FROM (SELECT h.node_name FROM hourly h UNION SELECT d.node_name FROM whole_day d) u
@@ -355,7 +356,7 @@ BEGIN
               FROM run) r
         CROSS JOIN LATERAL @extschema@.tribe_power_totals(r.starts, r.ends, r.step * 60) t
     ), fine_hour AS MATERIALIZED (
-        SELECT f.node_name, f.hour, sum(f.covered) AS covered
+        SELECT f.node_name, f.hour, sum(f.kwh) AS kwh
         FROM fine f
         GROUP BY 1, 2
     ), part AS (
@@ -367,7 +368,7 @@ BEGIN
         SELECT h.node_name, h.hour, f.kwh, f.covered, p.price_per_kwh, p.currency, p.gco2_per_kwh
         FROM hourly h
         JOIN node n ON n.node_name = h.node_name
-        JOIN fine_hour k ON k.node_name = h.node_name AND k.hour = h.hour AND k.covered >= h.covered - 0.5
+        JOIN fine_hour k ON k.node_name = h.node_name AND k.hour = h.hour AND k.kwh >= h.kwh - 1e-6
         JOIN fine f ON f.node_name = h.node_name AND f.hour = h.hour
         JOIN piece p ON p.tariff = n.tariff AND p.region = n.region AND p.hour = h.hour AND p.pieces > 1
             AND f.step_start >= p.starts AND f.step_start < p.ends
@@ -387,7 +388,7 @@ BEGIN
               WHERE q.pieces > 1
               GROUP BY 1, 2, 3) p ON p.tariff = n.tariff AND p.region = n.region AND p.hour = h.hour
         LEFT JOIN fine_hour k ON k.node_name = h.node_name AND k.hour = h.hour
-        WHERE k.covered IS NULL OR k.covered < h.covered - 0.5
+        WHERE k.kwh IS NULL OR h.kwh IS NULL OR k.kwh < h.kwh - 1e-6
     ), all_part AS (
         SELECT * FROM part p
         WHERE NOT EXISTS (SELECT FROM whole_day d

@@ -180,5 +180,19 @@ INSERT INTO tribe_power_carbon (valid_from) VALUES ('2025-06-03 12:10') ON CONFL
 DELETE FROM tribe_power_carbon WHERE valid_from > '2025-06-03 12:10';
 SELECT is(round(sum(carbon_kwh) / sum(energy_kwh), 2), 0.36, 'of a series that ends, the part before') FROM tribe_power_cost('2025-06-01', '2025-06-08', 'month');
 
+-- The node's clock and the hub's are two: readings that overlap by a little cover
+-- less by the hour than by the day, but all their energy is there, and is priced.
+INSERT INTO tribe_power_tariffs (tariff, rate, price_per_kwh, currency, from_time, to_time)
+VALUES ('two', 'day', 0.40, 'EUR', '06:30', '22:00'), ('two', 'night', 0.20, 'EUR', '22:00', '06:30');
+INSERT INTO tribe_power_nodes (node_name, address, tariff) VALUES ('o', 'o', 'two');
+INSERT INTO tribe_power_metrics (node_name, "timestamp", total_power_watts, interval_seconds, energy_joules, energy_quality)
+SELECT 'o', t + (extract(epoch FROM t)::bigint / 300 % 5) * interval '1 s', 1000, 300, 300000, 'counter'
+FROM generate_series('2025-08-05 00:05'::timestamptz, '2025-08-06 00:00', '5 minutes') t;
+SELECT tribe_power_aggregate_hours('2025-08-05', '2025-08-06 01:00'), tribe_power_aggregate('2025-08-05', '2025-08-06') \g /dev/null
+SELECT is(d.covered_seconds - (SELECT sum(h.covered_seconds) FROM tribe_power_hourly h WHERE h.node_name = 'o' AND h.hour < '2025-08-06') > 2, true, 'less by the hour')
+FROM tribe_power_daily d WHERE d.node_name = 'o' AND d.date = '2025-08-05';
+SELECT results_eq($$SELECT round(c.energy_kwh, 2), c.priced_kwh = c.energy_kwh, round(c.cost, 2) FROM tribe_power_cost('2025-08-05', '2025-08-06') c WHERE c.node_name = 'o'$$,
+                  $$VALUES (24.00, true, 7.90)$$, 'but priced');
+
 SELECT * FROM finish();
 ROLLBACK;
