@@ -111,6 +111,7 @@ fill_stat(fuse_ino_t ino, struct stat *st)
 	st->st_nlink = S_ISDIR(st->st_mode) ? 2 : 1;
 	if (e == NULL)
 		return;
+	st->st_gid = e->group;
 	if (S_ISLNK(e->mode) || is_constant(e))
 		st->st_size = strlen(e->text);
 	else if (is_snapshot(ino))
@@ -185,6 +186,35 @@ hw_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct stat st;
 
 	pthread_mutex_lock(&lock);
+	fill_stat(ino, &st);
+	pthread_mutex_unlock(&lock);
+	fuse_reply_attr(req, &st, is_snapshot(ino) ? KEEP : 0);
+}
+
+/* chmod and chgrp by the machine's root, as sysfs takes them: until the reboot. */
+static void
+hw_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		   struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	if (ino == FUSE_ROOT_ID || (to_set & ~(FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_CTIME)) != 0 ||
+		((to_set & FUSE_SET_ATTR_UID) != 0 && attr->st_uid != 0))
+	{
+		fuse_reply_err(req, EPERM);
+		return;
+	}
+	pthread_mutex_lock(&lock);
+	{
+		struct entry *e = entry_of(ino);
+
+		if (e->mode_at_boot == 0)
+			e->mode_at_boot = e->mode;
+		if ((to_set & FUSE_SET_ATTR_MODE) != 0)
+			e->mode = (e->mode & S_IFMT) | (attr->st_mode & 07777);
+		if ((to_set & FUSE_SET_ATTR_GID) != 0)
+			e->group = attr->st_gid;
+	}
 	fill_stat(ino, &st);
 	pthread_mutex_unlock(&lock);
 	fuse_reply_attr(req, &st, is_snapshot(ino) ? KEEP : 0);
@@ -315,6 +345,7 @@ static const struct fuse_lowlevel_ops operations = {
 	.lookup = hw_lookup,
 	.forget = hw_forget,
 	.getattr = hw_getattr,
+	.setattr = hw_setattr,
 	.readlink = hw_readlink,
 	.readdir = hw_readdir,
 	.open = hw_open,

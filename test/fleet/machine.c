@@ -50,6 +50,14 @@ boot(double uptime)
 {
 	unsigned char b[16];
 
+	/* what chmod did to /sys is gone */
+	for (int i = 0; i < n_entries; i++)
+	{
+		if (entries[i].mode_at_boot != 0)
+			entries[i].mode = entries[i].mode_at_boot;
+		entries[i].mode_at_boot = 0;
+		entries[i].group = 0;
+	}
 	numbers_reboot(uptime);
 	boot_epoch = time(NULL) + (time_t) (clock_offset() - uptime);
 

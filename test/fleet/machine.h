@@ -21,6 +21,8 @@ struct entry
 	bool		wakes;			/* whoever opens it wakes a device that is asleep */
 	int			fault;			/* errno that reading gives */
 	double		delay;			/* seconds that reading takes */
+	gid_t		group;
+	mode_t		mode_at_boot;	/* 0: nobody on the machine has changed it since */
 };
 
 #define MAX_ENTRIES 1024
