@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
 #include "hand.h"
 #include "confine.h"
 #include "pipe.h"
@@ -30,6 +32,8 @@ main(int argc, char **argv)
 	if (argc > 1)
 		hand_user_init(&user);
 	confine_at_start();
+	/* its tables need not be taken apart at the end: the kernel drops them */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	if (argc == 1 && socket_domain(STDIN_FILENO) == AF_UNIX)
 	{
 		confine_child();

@@ -72,6 +72,7 @@ drop_kept(struct pool *pool, struct session *session)
 /* --- what sessions report ---------------------------------------------------- */
 
 static void fill(struct pool *pool);
+static void prepare_kept(struct pool *pool);
 
 static void
 job_state(struct engine *engine, uint64_t id, enum session_state state)
@@ -101,6 +102,7 @@ job_ended(struct engine *engine, struct session *session, const struct job_resul
 	else
 		session_free(session);
 	fill(pool);
+	prepare_kept(pool);
 }
 
 static void
@@ -202,6 +204,27 @@ fill(struct pool *pool)
 		begin(pool, job);
 	}
 	pool->filling = false;
+}
+
+/*
+ * Makes kept sessions ready for the next round, but only when nobody waits: what
+ * has been asked goes first.  Those that are not ready are the last in the ring.
+ */
+static void
+prepare_kept(struct pool *pool)
+{
+	struct session_link *link = pool->kept.previous;
+
+	if (pool->active_count > 0 || pool->queue != NULL)
+		return;
+	while (link != &pool->kept && !session_prepared(session_of_link(link)))
+	{
+		struct session_link *previous = link->previous;
+
+		/* it may turn out dead and be dropped */
+		session_prepare(session_of_link(link));
+		link = previous;
+	}
 }
 
 static void

@@ -574,8 +574,9 @@ main() {
 	trap 'gpu_running=' USR1
 	trap 'platform_running=' USR2
 
-	# what the login shell printed may lack its newline
-	printf '\ntribe_power_probe 1\n'
+	# what the login shell printed may lack its newline; the number proves that
+	# this is the answer to what was asked
+	printf '\n%s\ntribe_power_probe 1\n' "${TRIBE_POWER_ASKED:+asked $TRIBE_POWER_ASKED}"
 	v=$(uname -sr)
 	add "system $v"
 	case $v in

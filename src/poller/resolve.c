@@ -181,8 +181,7 @@ resolver_create(struct loop *loop)
 	resolver->loop = loop;
 	resolver->timer.expired = timer_expired;
 	resolver->timer.owner = resolver;
-	open_channel(resolver);
-	return resolver;
+	return resolver;			/* c-ares is set up with the first name */
 }
 
 void

@@ -1,9 +1,9 @@
 /*
- * ssh.c: the life of a session: its states in order, its deadlines, its end,
- * and its keeping for the next round (ssh.h).
+ * ssh.c: the life of a session: its states in order, its deadlines, its end
+ * (ssh.h).
  *
  * Each state has a step function (ssh_connect.c, ssh_command.c) that goes as
- * far as it can without waiting.  Whatever ends a session is reported as the
+ * far as it can without waiting; ssh_kept.c keeps sessions between two polls.  Whatever ends a session is reported as the
  * very last thing that is done with it, since the one who hears of it may free
  * it.
  */
@@ -16,7 +16,6 @@
 #include "../common/text.h"
 
 static void session_failed(struct session *session);
-static void drive_kept(struct session *session);
 
 /* --- states and deadlines ---------------------------------------------------- */
 
@@ -35,8 +34,8 @@ session_arm_timer(struct session *session)
 		loop_set_timer(session->engine->loop, &session->timer, due);
 }
 
-static int64_t
-in_milliseconds(uint32_t milliseconds)
+int64_t
+session_due_in(uint32_t milliseconds)
 {
 	return loop_now() + (int64_t) milliseconds * 1000;
 }
@@ -50,18 +49,9 @@ session_enter(struct session *session, enum session_state state)
 	session->state_due = INT64_MAX;
 	session->address_due = INT64_MAX;
 	if (state == SESSION_RESOLVE || state == SESSION_CONNECT || state == SESSION_HANDSHAKE)
-		session->state_due = in_milliseconds(job->connect_timeout_ms);
-	else if (session->reused && (state == SESSION_OPEN || state == SESSION_EXEC))
-	{
-		/*
-		 * A kept connection may have died without a word.  Its first answer
-		 * is waited for only so long that a new one still has its time.
-		 */
-		uint32_t	third = job->node_timeout_ms / 3;
-
-		session->state_due = in_milliseconds(third < job->connect_timeout_ms ?
-											 third : job->connect_timeout_ms);
-	}
+		session->state_due = session_due_in(job->connect_timeout_ms);
+	else if (!session->kept && state <= SESSION_READ)
+		session->state_due = session->answer_due;
 	session_arm_timer(session);
 	if (!session->kept && state >= SESSION_CONNECT)
 		session->engine->job_state(session->engine, job->id, state);
@@ -113,8 +103,8 @@ step(struct session *session)
 }
 
 /* Sends what libssh2 wants sent, and waits for what it waits for. */
-static bool
-watch_socket(struct session *session)
+bool
+session_watch(struct session *session)
 {
 	struct transport *transport = &session->transport;
 	uint32_t	events = EPOLLIN;
@@ -222,6 +212,9 @@ connect_anew(struct session *session)
 	transport_init(&session->transport, session);
 	session->received_before = 0;
 	session->reused = false;
+	session->answer_due = INT64_MAX;
+	session->waiting = false;
+	session->script = SCRIPT_UNTRIED;
 	session->looked_up = false;
 	session->lookup_error = NULL;
 	session->complaint_length = 0;
@@ -259,7 +252,7 @@ session_drive(struct session *session)
 	while (progress == GO_ON);
 	session->driving = false;
 
-	if (progress == WAIT && !watch_socket(session))
+	if (progress == WAIT && !session_watch(session))
 	{
 		session_fault(session, OUTCOME_INTERNAL, "cannot watch a connection");
 		progress = FAILED;
@@ -276,7 +269,7 @@ socket_ready(struct watch *watch, uint32_t events)
 	struct session *session = watch->owner;
 
 	if (session->kept)
-		drive_kept(session);
+		session_drive_kept(session);
 	else
 		session_drive(session);
 }
@@ -287,7 +280,9 @@ timer_expired(struct timer *timer)
 	struct session *session = timer->owner;
 	int64_t		now = loop_now();
 
-	if (session->kept)
+	if (session->kept && !session->preparing)
+		session_prepare(session);
+	else if (session->kept)
 		session->engine->kept_lost(session->engine, session);
 	else if (session->state == SESSION_CONNECT && now < session->state_due &&
 			 now < session->node_due)
@@ -302,101 +297,6 @@ timer_expired(struct timer *timer)
 		session_describe_timeout(session);
 		session_failed(session);
 	}
-}
-
-/* --- kept sessions ----------------------------------------------------------- */
-
-/* Opens the channel ahead, then only listens for the connection's end. */
-static void
-drive_kept(struct session *session)
-{
-	struct transport *transport = &session->transport;
-	char		scratch[256];
-	ssize_t		count;
-
-	transport_refill(transport);
-	if (session->state == SESSION_OPEN)
-	{
-		enum progress progress = session_step_open(session);
-
-		if (progress == FAILED || !watch_socket(session))
-		{
-			session->engine->kept_lost(session->engine, session);
-			return;
-		}
-		if (progress == WAIT)
-			return;
-		session->state = SESSION_DONE;
-		loop_clear_timer(session->engine->loop, &session->timer);
-	}
-
-	/*
-	 * Nothing is expected, but the server may ask whether we are alive, and
-	 * reading answers.  Data, or an end, means that it is of no more use.
-	 */
-	count = libssh2_channel_read(transport->channel, scratch, sizeof(scratch));
-	if (count != LIBSSH2_ERROR_EAGAIN || !watch_socket(session))
-		session->engine->kept_lost(session->engine, session);
-}
-
-void
-session_keep(struct session *session)
-{
-	free(session->output);
-	session->output = NULL;
-	session->output_length = session->output_capacity = 0;
-	session->kept = true;
-	session->transport.limit = session->transport.received + TRANSPORT_JOB_BYTES;
-	session->node_due = in_milliseconds(session->job->connect_timeout_ms);
-	session_enter(session, SESSION_OPEN);
-	drive_kept(session);
-}
-
-bool
-session_serves(struct session *session, const struct job *job)
-{
-	struct engine *engine = session->engine;
-	const struct job *last = session->job;
-	struct identity *identity;
-	bool		same;
-
-	if (job->kind != JOB_PROBE || job->port != last->port ||
-		job->host_key_policy != last->host_key_policy ||
-		strcmp(job->address, last->address) != 0 || strcmp(job->user, last->user) != 0 ||
-		strcmp(job->node_name, last->node_name) != 0 ||
-		strcmp(job->identity_file, last->identity_file) != 0)
-		return false;
-
-	/* a changed key file or known_hosts counts at once */
-	if (key_ring_get(&engine->keys, job->identity_file, &identity,
-					 engine->error, sizeof(engine->error)) != OUTCOME_READ)
-		return false;
-	same = identity == session->identity;
-	key_release(identity);
-	return same &&
-		hostkey_pins_of_job(&engine->known_hosts, job, engine->pins, engine->error,
-							sizeof(engine->error)) == OUTCOME_READ &&
-		strcmp(engine->pins, session->pins) == 0;
-}
-
-void
-session_reuse(struct session *session, struct job *job)
-{
-	bool		opening = session->state == SESSION_OPEN;
-
-	free(session->job);
-	session->job = job;
-	session->kept = false;
-	session->reused = true;
-	session->courtesy = false;
-	session->complaint_length = 0;
-	session->complaint_whole = false;
-	session->received_before = session->transport.received;
-	session->transport.limit = session->transport.received + TRANSPORT_JOB_BYTES;
-	session->started = loop_now();
-	session->node_due = in_milliseconds(job->node_timeout_ms);
-	session_enter(session, opening ? SESSION_OPEN : SESSION_EXEC);
-	session_drive(session);
 }
 
 /* --- beginning and end ------------------------------------------------------- */
@@ -451,6 +351,7 @@ session_create(struct engine *engine, struct job *job)
 	session->watch.owner = session;
 	session->timer.expired = timer_expired;
 	session->timer.owner = session;
+	session->answer_due = INT64_MAX;
 	transport_init(&session->transport, session);
 	return session;
 }
@@ -462,7 +363,7 @@ session_start(struct session *session)
 	const struct job *job = session->job;
 
 	session->started = loop_now();
-	session->node_due = in_milliseconds(job->node_timeout_ms);
+	session->node_due = session_due_in(job->node_timeout_ms);
 	session->state = SESSION_RESOLVE;
 
 	/* what is wrong at the hub is told before anybody is connected to */

@@ -6,7 +6,7 @@
  * it, it goes as far as it can, and a timer ends a state that lasts too long.
  *
  *   resolve → connect → handshake → host key → auth → open → exec → write
- *           → read → close → ended, or kept with a channel opened ahead
+ *           → read → close → ended, or kept for the next poll (ssh_kept.c)
  */
 #ifndef TRIBE_POWER_SSH_H
 #define TRIBE_POWER_SSH_H
@@ -44,6 +44,7 @@ struct engine
 	void		(*kept_lost) (struct engine *engine, struct session *session);
 
 	void	   *owner;
+	uint64_t	asked;			/* jobs that were told a number */
 	struct job_result result;	/* being filled in; one is enough for all */
 	char		error[WIRE_MAX_TEXT + 1];
 	char		pins[PINS_SIZE];
@@ -60,8 +61,18 @@ struct session *session_create(struct engine *engine, struct job *job);
 /* Begins; the end may be reported before it returns. */
 void		session_start(struct session *session);
 
-/* Keeps the connection of a job that has ended: opens a channel ahead. */
+/* Keeps the connection of a job that has ended. */
 void		session_keep(struct session *session);
+
+/*
+ * Makes a kept session ready for the next job, so that this will be one round
+ * trip: opens a channel and, where it can, starts the shell.  It does so by
+ * itself after a second; a job before that is served all the same.
+ */
+void		session_prepare(struct session *session);
+
+/* Whether that has begun. */
+bool		session_prepared(const struct session *session);
 
 /* Whether a kept session could serve this job: same node, same login, and
  * still the same pins and identity. */

@@ -2,6 +2,7 @@
  * ssh_command.c: the states of a session from the login on: channel, command,
  * script, report (ssh.h).
  */
+#define _GNU_SOURCE				/* memmem */
 #include "ssh_internal.h"
 
 #include <stdio.h>
@@ -64,13 +65,32 @@ session_step_exec(struct session *session)
 	if (code != 0)
 		return session_wait_or_fail(session, code);
 	session->unfinished = false;
+	session->answer_due = INT64_MAX;
+	if (session->kept)
+	{
+		session->waiting = true;
+		session->state = SESSION_DONE;
+	}
+	else
+		session_begin_writing(session);
+	return GO_ON;
+}
+
+/*
+ * The script shows the number before its report, which proves that the report
+ * was made by the script and for this job.
+ */
+void
+session_begin_writing(struct session *session)
+{
+	session->asked = ++session->engine->asked;
 	session->parameters_length =
 		snprintf(session->parameters, sizeof(session->parameters),
-				 "TRIBE_POWER_WINDOW=%u.%03u\n", session->job->sample_window_ms / 1000,
-				 session->job->sample_window_ms % 1000);
+				 "TRIBE_POWER_WINDOW=%u.%03u\nTRIBE_POWER_ASKED=%llu\n",
+				 session->job->sample_window_ms / 1000, session->job->sample_window_ms % 1000,
+				 (unsigned long long) session->asked);
 	session->written = 0;
 	session_enter(session, SESSION_WRITE);
-	return GO_ON;
 }
 
 /* Writes what is left of the parameters and the script, then the end. */
@@ -83,7 +103,7 @@ session_call_write(struct session *session)
 	if (session->written < session->parameters_length)
 		return libssh2_channel_write(channel, session->parameters + session->written,
 									 session->parameters_length - session->written);
-	if (script < probe_script_length)
+	if (script < probe_script_length && session->script != SCRIPT_IGNORED)
 		return libssh2_channel_write(channel, probe_script + script,
 									 probe_script_length - script);
 	return libssh2_channel_send_eof(channel);
@@ -214,6 +234,11 @@ session_step_read(struct session *session)
 		if (count == 0 && complaints == 0 && transport->received == before)
 			break;
 	}
+	if (session->output_length > 0 && session->answer_due != INT64_MAX)
+	{
+		session->answer_due = session->state_due = INT64_MAX;
+		session_arm_timer(session);
+	}
 	if (!libssh2_channel_eof(transport->channel))
 	{
 		session->unfinished = true;
@@ -222,6 +247,18 @@ session_step_read(struct session *session)
 	session->unfinished = false;
 	session_enter(session, SESSION_CLOSE);
 	return GO_ON;
+}
+
+/* Whether the line before the report is the number that this job was told. */
+static bool
+shows_number(const struct session *session)
+{
+	char		line[64];
+	int			length = snprintf(line, sizeof(line), "\nasked %llu\ntribe_power_probe ",
+								  (unsigned long long) session->asked);
+
+	return session->output != NULL &&
+		memmem(session->output, session->output_length, line, length) != NULL;
 }
 
 /* The exit status comes between the end of output and the channel's end. */
@@ -263,10 +300,16 @@ session_step_close(struct session *session)
 	session->outcome = report_parse(session->output != NULL ? session->output : "",
 									session->output_length, &session->engine->result.report,
 									fault, sizeof(fault));
+	if (session->outcome == OUTCOME_READ && session->waiting && !shows_number(session))
+	{
+		session->outcome = OUTCOME_REPORT_GARBLED;
+		snprintf(fault, sizeof(fault), "the report was not made for this poll");
+	}
 	if (session->outcome != OUTCOME_READ)
 	{
 		session_describe_incomplete(session, fault);
 		return FAILED;
 	}
+	session->script = shows_number(session) ? SCRIPT_RUN : SCRIPT_IGNORED;
 	return FINISHED;
 }

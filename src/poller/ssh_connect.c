@@ -62,20 +62,6 @@ session_forget_socket(struct session *session)
 	session->transport.fd = -1;
 }
 
-static void
-set_socket_options(int fd)
-{
-	int			on = 1;
-	int			idle = 60;
-	int			interval = 15;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	/* a kept connection whose node is gone must be noticed some day */
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
-}
-
 /* Begins with the address whose turn it is; 0, or errno. */
 static int
 begin_connect(struct session *session)
@@ -83,6 +69,7 @@ begin_connect(struct session *session)
 	const struct address *address = &session->addresses.list[session->address];
 	int			left = session->addresses.count - session->address;
 	int64_t		now = loop_now();
+	int			on = 1;
 	int			fd;
 
 	if (getnameinfo((const struct sockaddr *) &address->sockaddr, address->length,
@@ -92,7 +79,7 @@ begin_connect(struct session *session)
 	if (fd < 0)
 		return errno;
 	session->transport.fd = fd;
-	set_socket_options(fd);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	/* those that are left share the time */
 	session->address_due = left > 1 ? now + (session->state_due - now) / left : INT64_MAX;
 	session_arm_timer(session);
@@ -117,24 +104,22 @@ enum progress
 session_step_connect(struct session *session)
 {
 	const struct address *address;
-	int			error = 0;
-	socklen_t	length = sizeof(error);
 
 	if (session->transport.fd < 0)
 	{
-		error = begin_connect(session);
+		int			error = begin_connect(session);
+
 		return error != 0 ? next_address(session, error) : WAIT;
 	}
 
-	if (getsockopt(session->transport.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
-		error = errno;
-	if (error != 0)
-		return next_address(session, error);
+	/* asked again, the kernel says how it went */
 	address = &session->addresses.list[session->address];
 	if (connect(session->transport.fd, (const struct sockaddr *) &address->sockaddr,
 				address->length) != 0 && errno != EISCONN)
 		return errno == EALREADY || errno == EINPROGRESS ? WAIT : next_address(session, errno);
 
+	/* what the other side says first makes the socket readable: no need to ask */
+	session->transport.drained = true;
 	session_enter(session, SESSION_HANDSHAKE);
 	return GO_ON;
 }

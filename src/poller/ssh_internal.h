@@ -9,6 +9,15 @@
 
 #define COMPLAINT_SIZE 160
 
+/* What becomes of the script that is sent to a connection's commands.  A forced
+ * command is the same for all of a connection's time, so one answer tells. */
+enum script_use
+{
+	SCRIPT_UNTRIED,				/* no report yet */
+	SCRIPT_RUN,					/* the report bore our number: the script made it */
+	SCRIPT_IGNORED,				/* it did not: a command of the node's own made it */
+};
+
 struct session
 {
 	struct engine *engine;
@@ -21,6 +30,8 @@ struct session
 	int64_t		started;		/* when the job began to connect */
 	int64_t		node_due;		/* when it must have ended */
 	int64_t		state_due;		/* when this state must have */
+	int64_t		answer_due;		/* when a kept connection must have shown that
+								 * it lives; INT64_MAX once it has */
 
 	struct identity *identity;
 	char	   *pins;
@@ -36,12 +47,16 @@ struct session
 	bool		unfinished;		/* the last call of libssh2 wants to be repeated */
 	bool		key_shown;		/* the host has proved that it has its key */
 	bool		reused;			/* the connection served an earlier job */
-	bool		kept;			/* between jobs: a channel is open or opening */
+	bool		kept;			/* between jobs */
+	bool		preparing;		/* the next job's channel is opened, or open */
+	bool		waiting;		/* a shell waits in it for the script */
+	enum script_use script;
 	uint64_t	received_before;	/* on this connection, when the job began */
 
-	char		parameters[48]; /* the line before the script */
+	uint64_t	asked;			/* this job's number, which its report shows */
+	char		parameters[96]; /* the lines before the script */
 	size_t		parameters_length;
-	size_t		written;		/* of that line and the script */
+	size_t		written;		/* of those lines and the script */
 	char	   *output;			/* what the probe prints */
 	size_t		output_length;
 	size_t		output_capacity;
@@ -66,6 +81,8 @@ enum progress
 void		session_enter(struct session *session, enum session_state state);
 void		session_arm_timer(struct session *session);
 void		session_drive(struct session *session);
+bool		session_watch(struct session *session);
+int64_t		session_due_in(uint32_t milliseconds);
 enum progress session_wait_or_fail(struct session *session, int code);
 
 /* ssh_connect.c */
@@ -83,9 +100,14 @@ enum progress session_step_exec(struct session *session);
 enum progress session_step_write(struct session *session);
 enum progress session_step_read(struct session *session);
 enum progress session_step_close(struct session *session);
+void		session_begin_writing(struct session *session);
 int			session_call_open(struct session *session);
 int			session_call_exec(struct session *session);
 ssize_t		session_call_write(struct session *session);
+
+/* ssh_kept.c */
+void		session_prepare(struct session *session);
+void		session_drive_kept(struct session *session);
 
 /* ssh_fault.c: what the last call of libssh2 says, as printable text */
 void		session_last_error(struct session *session, char *text, size_t size);

@@ -4,6 +4,8 @@
 #include "transport.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -168,6 +170,44 @@ receive_callback(libssh2_socket_t fd, void *buffer, size_t length, int flags, vo
 	return length;
 }
 
+/*
+ * What one drive sends is gathered in a buffer that all connections share, since
+ * one is driven at a time.  Only what a socket does not take at once gets memory
+ * of its own.
+ */
+static uint8_t gathering[TRANSPORT_OUT];
+static struct transport *gatherer;
+
+static void
+drop_out(struct transport *transport)
+{
+	if (gatherer == transport)
+		gatherer = NULL;
+	else
+		free(transport->out);
+	transport->out = NULL;
+	transport->out_start = transport->out_end = 0;
+}
+
+/* Frees the shared buffer for the next one; false when out of memory. */
+static bool
+move_out(struct transport *transport)
+{
+	uint8_t    *own;
+
+	if (gatherer != transport)
+		return true;
+	own = malloc(TRANSPORT_OUT);
+	if (own == NULL)
+		return false;
+	transport->out_end -= transport->out_start;
+	memcpy(own, transport->out + transport->out_start, transport->out_end);
+	transport->out_start = 0;
+	transport->out = own;
+	gatherer = NULL;
+	return true;
+}
+
 bool
 transport_flush(struct transport *transport)
 {
@@ -177,24 +217,38 @@ transport_flush(struct transport *transport)
 								 transport->out_end - transport->out_start, MSG_NOSIGNAL);
 
 		if (count >= 0)
-			transport->out_start += count;
-		else if (errno == EAGAIN || errno == EWOULDBLOCK)
-			return true;
-		else if (errno != EINTR)
 		{
-			/*
-			 * Not yet the end: what the other side said last may still be
-			 * waiting to be read, and it says why.
-			 */
-			transport->socket_error = errno;
-			transport->out_broken = true;
-			break;
+			transport->out_start += count;
+			continue;
 		}
+		if (errno == EINTR)
+			continue;
+		if ((errno == EAGAIN || errno == EWOULDBLOCK) && move_out(transport))
+			return true;
+
+		/*
+		 * Not yet the end: what the other side said last may still be waiting
+		 * to be read, and it says why.
+		 */
+		transport->socket_error = errno;
+		transport->out_broken = true;
+		break;
 	}
-	free(transport->out);
-	transport->out = NULL;
-	transport->out_start = transport->out_end = 0;
+	drop_out(transport);
 	return false;
+}
+
+static bool
+make_out(struct transport *transport)
+{
+	if (gatherer != NULL)
+		transport->out = malloc(TRANSPORT_OUT);
+	else
+	{
+		transport->out = gathering;
+		gatherer = transport;
+	}
+	return transport->out != NULL;
 }
 
 static ssize_t
@@ -208,7 +262,7 @@ send_callback(libssh2_socket_t fd, const void *buffer, size_t length, int flags,
 		return -EAGAIN;
 	if (transport->out_broken)
 		return -EPIPE;
-	if (transport->out == NULL && (transport->out = malloc(TRANSPORT_OUT)) == NULL)
+	if (transport->out == NULL && !make_out(transport))
 	{
 		transport->socket_error = ENOMEM;
 		return -EPIPE;
@@ -236,6 +290,21 @@ transport_refill(struct transport *transport)
 {
 	transport->budget = TRANSPORT_DRIVE_BYTES;
 	transport->drained = false;
+}
+
+void
+transport_keep_alive(struct transport *transport)
+{
+	int			on = 1;
+	int			idle = 60;
+	int			interval = 15;
+
+	if (transport->keeps_alive)
+		return;
+	setsockopt(transport->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(transport->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(transport->fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	transport->keeps_alive = true;
 }
 
 static bool
@@ -353,9 +422,7 @@ transport_end(struct transport *transport, transport_call pending, bool courtesy
 		transport->ssh = NULL;
 	}
 	transport_opened(transport);
-	free(transport->out);
-	transport->out = NULL;
-	transport->out_start = transport->out_end = 0;
+	drop_out(transport);
 	if (transport->fd >= 0)
 		close(transport->fd);
 	transport->fd = -1;

@@ -43,6 +43,7 @@ struct transport
 	bool		dead;			/* the callbacks refuse everything */
 	bool		peer_closed;	/* the other side ended it */
 	bool		over_limit;		/* it sent more than it may */
+	bool		keeps_alive;	/* the kernel asks the other end now and then */
 	int			socket_error;	/* errno of what broke it, 0 */
 	size_t		budget;			/* bytes left in this drive */
 	uint64_t	received;		/* bytes since the connection began */
@@ -51,7 +52,7 @@ struct transport
 	bool		drained;		/* nothing was left to receive in this drive */
 
 	/* what libssh2 sends in one drive goes out in one piece, at its end */
-	uint8_t    *out;			/* TRANSPORT_OUT bytes, only while needed */
+	uint8_t    *out;			/* TRANSPORT_OUT bytes; NULL while there is nothing */
 	size_t		out_start,
 				out_end;
 	bool		out_broken;		/* the socket takes no more */
@@ -74,6 +75,10 @@ void		transport_init(struct transport *transport, void *owner);
  * memory.
  */
 bool		transport_begin(struct transport *transport, const char *hostkeys);
+
+/* For a connection that is kept: lets the kernel find out that its other end is
+ * gone, within minutes. */
+void		transport_keep_alive(struct transport *transport);
 
 /* Memory that libssh2 may free; NULL when it has had its share. */
 void	   *transport_allocate(struct transport *transport, size_t count);

@@ -14,6 +14,7 @@ keep_state(void *arg, uint64_t id, enum session_state state)
 {
 	struct poller *poller = arg;
 
+	poller->results[id].told |= 1u << state;
 	if (state > poller->results[id].deepest)
 		poller->results[id].deepest = state;
 }

@@ -15,6 +15,7 @@ struct kept_result
 	enum outcome outcome;
 	enum session_state state;
 	enum session_state deepest; /* of those that were told */
+	uint32_t	told;			/* a bit for each of those */
 	uint32_t	bytes_received;
 	int64_t		order;			/* which end of all it was */
 	char		error[WIRE_MAX_TEXT + 1];
