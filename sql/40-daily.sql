@@ -25,6 +25,10 @@ CREATE TABLE tribe_power_daily (
     PRIMARY KEY (node_name, date)
 );
 
+-- a day, or a month, of all nodes
+CREATE INDEX tribe_power_daily_date_idx ON tribe_power_daily (date);
+CREATE INDEX tribe_power_daily_month_idx ON tribe_power_daily ((date_trunc('month', date::timestamp)::date));
+
 COMMENT ON TABLE tribe_power_daily IS
 'One row a node and day, written by tribe_power_aggregate(). The day is [00:00, 24:00) in tribe_power_timezone(): 23 or 25 h when clocks change.';
 COMMENT ON COLUMN tribe_power_daily.node_name IS 'The node, as registered.';
@@ -49,6 +53,23 @@ COMMENT ON COLUMN tribe_power_daily.avg_cpu_temp IS '°C, weighted by the time t
 COMMENT ON COLUMN tribe_power_daily.avg_gpu_temp IS '°C, weighted by the time that each reading covers.';
 
 SELECT pg_catalog.pg_extension_config_dump('tribe_power_daily', '');
+
+-- Local midnight comes twice where clocks go back at it or within the hour after
+-- (Havana, the Azores), and not at all where they go forward (Cairo).
+CREATE FUNCTION tribe_power_day_start(day date) RETURNS timestamptz
+    LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT CASE WHEN e.earlier < l.later AND (e.earlier AT TIME ZONE z.zone)::date = day
+                THEN e.earlier ELSE l.later END
+    FROM (SELECT @extschema@.tribe_power_timezone() AS zone) z
+    CROSS JOIN LATERAL (SELECT day::timestamp AT TIME ZONE z.zone AS later) l
+    -- by the clock as it was some hours before
+    CROSS JOIN LATERAL (SELECT (day::timestamp - ((l.later - interval '3 hours') AT TIME ZONE z.zone
+                                                  - (l.later - interval '3 hours') AT TIME ZONE 'UTC')) AT TIME ZONE 'UTC' AS earlier) e
+$$;
+COMMENT ON FUNCTION tribe_power_day_start(date) IS
+'When a day of tribe_power_timezone() begins: the first moment of that date. NULL gives NULL.';
 
 CREATE FUNCTION tribe_power_totals(
     range_start timestamptz,
@@ -108,9 +129,8 @@ CREATE FUNCTION tribe_power_aggregate(
     SET synchronize_seqscans = off
     AS $$
 DECLARE
-    zone CONSTANT text := @extschema@.tribe_power_timezone();
-    day_start CONSTANT timestamptz := day::timestamp AT TIME ZONE zone;
-    day_end CONSTANT timestamptz := (day + 1)::timestamp AT TIME ZONE zone;
+    day_start timestamptz;
+    day_end timestamptz;
     day_length double precision;
     whole boolean;
     written integer;
@@ -120,7 +140,13 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   HINT = 'tribe_power_aggregate() without a day takes yesterday.';
     END IF;
+    day_start := @extschema@.tribe_power_day_start(day);
+    day_end := @extschema@.tribe_power_day_start(day + 1);
     day_length := extract(epoch FROM day_end - day_start);
+    -- a date that a zone left out on its way over the date line
+    IF day_length <= 0 THEN
+        RETURN 0;
+    END IF;
     whole := @extschema@.tribe_power_is_whole(day_start, day_end);
 
     INSERT INTO @extschema@.tribe_power_daily AS d (

@@ -1,5 +1,7 @@
 -- Hourly totals by the arithmetic of the daily ones, and energy over any time.
--- Hours are those of tribe_power_timezone(), so that a day's add up to the day.
+-- Hours are counted from local midnight, so that a day's add up to the day: whole
+-- hours of the local clock, but that on a day of 23.5 or 24.5 h (Lord Howe) those
+-- after the change begin at half past, and the last is half an hour.
 
 CREATE TABLE tribe_power_hourly (
     node_name text NOT NULL,
@@ -52,49 +54,66 @@ CREATE FUNCTION tribe_power_aggregate_hours("from" timestamptz, "to" timestamptz
     AS $$
 DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
+    day date;
+    day_start timestamptz;
+    day_end timestamptz;
     range_start timestamptz;
     range_end timestamptz;
     whole boolean;
     changed integer;
+    all_changed integer := 0;
 BEGIN
     IF "from" IS NULL OR "to" IS NULL OR NOT isfinite("from") OR NOT isfinite("to") OR "to" <= "from" THEN
         RAISE EXCEPTION 'from and to must be finite times in this order'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    -- hours of the local clock: not every zone is whole hours off
-    range_start := date_trunc('hour', "from", zone);
-    range_end := range_start + ceil(extract(epoch FROM "to" - range_start) / 3600) * interval '1 hour';
-    whole := @extschema@.tribe_power_is_whole(range_start, range_end);
+    day := ("from" AT TIME ZONE zone)::date;
+    day_start := @extschema@.tribe_power_day_start(day);
+    WHILE day_start < "to" LOOP
+        day_end := @extschema@.tribe_power_day_start(day + 1);
+        range_start := day_start + floor(extract(epoch FROM greatest("from", day_start) - day_start) / 3600) * interval '1 hour';
+        range_end := least(day_end, day_start + ceil(extract(epoch FROM least("to", day_end) - day_start) / 3600) * interval '1 hour');
+        IF range_end > range_start THEN
+            whole := @extschema@.tribe_power_is_whole(range_start, range_end);
+            -- hours of a zone that was set before
+            DELETE FROM @extschema@.tribe_power_hourly h
+            WHERE whole AND h.hour >= range_start AND h.hour < range_end
+              AND extract(epoch FROM h.hour - day_start)::integer % 3600 <> 0;
 
-    INSERT INTO @extschema@.tribe_power_hourly AS h (
-        node_name, hour, avg_cpu_power, max_cpu_power, avg_gpu_power, max_gpu_power,
-        avg_total_power, max_total_power, avg_cpu_utilization, avg_gpu_utilization,
-        avg_cpu_temp, avg_gpu_temp, energy_kwh, energy_kwh_counter, covered_seconds,
-        sample_count, reboots)
-    SELECT t.node_name, t.step_start, t.avg_cpu_power, t.max_cpu_power, t.avg_gpu_power, t.max_gpu_power,
-           t.avg_total_power, t.max_total_power, t.avg_cpu_utilization, t.avg_gpu_utilization,
-           t.avg_cpu_temp, t.avg_gpu_temp, t.joules / 3.6e6, t.counter_joules / 3.6e6, t.covered_seconds,
-           t.sample_count, t.reboots
-    FROM @extschema@.tribe_power_totals(range_start, range_end, 3600) t
-    ON CONFLICT (hour, node_name) DO UPDATE SET
-        avg_cpu_power = EXCLUDED.avg_cpu_power, max_cpu_power = EXCLUDED.max_cpu_power,
-        avg_gpu_power = EXCLUDED.avg_gpu_power, max_gpu_power = EXCLUDED.max_gpu_power,
-        avg_total_power = EXCLUDED.avg_total_power, max_total_power = EXCLUDED.max_total_power,
-        avg_cpu_utilization = EXCLUDED.avg_cpu_utilization,
-        avg_gpu_utilization = EXCLUDED.avg_gpu_utilization,
-        avg_cpu_temp = EXCLUDED.avg_cpu_temp, avg_gpu_temp = EXCLUDED.avg_gpu_temp,
-        energy_kwh = EXCLUDED.energy_kwh, energy_kwh_counter = EXCLUDED.energy_kwh_counter,
-        covered_seconds = EXCLUDED.covered_seconds, sample_count = EXCLUDED.sample_count,
-        reboots = EXCLUDED.reboots
-    -- an hour that stays as it is costs no write
-    WHERE (whole OR EXCLUDED.sample_count >= h.sample_count)
-      AND (EXCLUDED.sample_count, EXCLUDED.covered_seconds, EXCLUDED.energy_kwh,
-           EXCLUDED.max_total_power, EXCLUDED.avg_cpu_power, EXCLUDED.avg_gpu_power)
-          IS DISTINCT FROM
-          (h.sample_count, h.covered_seconds, h.energy_kwh,
-           h.max_total_power, h.avg_cpu_power, h.avg_gpu_power);
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    RETURN changed;
+            INSERT INTO @extschema@.tribe_power_hourly AS h (
+                node_name, hour, avg_cpu_power, max_cpu_power, avg_gpu_power, max_gpu_power,
+                avg_total_power, max_total_power, avg_cpu_utilization, avg_gpu_utilization,
+                avg_cpu_temp, avg_gpu_temp, energy_kwh, energy_kwh_counter, covered_seconds,
+                sample_count, reboots)
+            SELECT t.node_name, t.step_start, t.avg_cpu_power, t.max_cpu_power, t.avg_gpu_power, t.max_gpu_power,
+                   t.avg_total_power, t.max_total_power, t.avg_cpu_utilization, t.avg_gpu_utilization,
+                   t.avg_cpu_temp, t.avg_gpu_temp, t.joules / 3.6e6, t.counter_joules / 3.6e6, t.covered_seconds,
+                   t.sample_count, t.reboots
+            FROM @extschema@.tribe_power_totals(range_start, range_end, 3600) t
+            ON CONFLICT (hour, node_name) DO UPDATE SET
+                avg_cpu_power = EXCLUDED.avg_cpu_power, max_cpu_power = EXCLUDED.max_cpu_power,
+                avg_gpu_power = EXCLUDED.avg_gpu_power, max_gpu_power = EXCLUDED.max_gpu_power,
+                avg_total_power = EXCLUDED.avg_total_power, max_total_power = EXCLUDED.max_total_power,
+                avg_cpu_utilization = EXCLUDED.avg_cpu_utilization,
+                avg_gpu_utilization = EXCLUDED.avg_gpu_utilization,
+                avg_cpu_temp = EXCLUDED.avg_cpu_temp, avg_gpu_temp = EXCLUDED.avg_gpu_temp,
+                energy_kwh = EXCLUDED.energy_kwh, energy_kwh_counter = EXCLUDED.energy_kwh_counter,
+                covered_seconds = EXCLUDED.covered_seconds, sample_count = EXCLUDED.sample_count,
+                reboots = EXCLUDED.reboots
+            -- an hour that stays as it is costs no write
+            WHERE (whole OR EXCLUDED.sample_count >= h.sample_count)
+              AND (EXCLUDED.sample_count, EXCLUDED.covered_seconds, EXCLUDED.energy_kwh,
+                   EXCLUDED.max_total_power, EXCLUDED.avg_cpu_power, EXCLUDED.avg_gpu_power)
+                  IS DISTINCT FROM
+                  (h.sample_count, h.covered_seconds, h.energy_kwh,
+                   h.max_total_power, h.avg_cpu_power, h.avg_gpu_power);
+            GET DIAGNOSTICS changed = ROW_COUNT;
+            all_changed := all_changed + changed;
+        END IF;
+        day := day + 1;
+        day_start := day_end;
+    END LOOP;
+    RETURN all_changed;
 END
 $$;
 COMMENT ON FUNCTION tribe_power_aggregate_hours(timestamptz, timestamptz) IS
@@ -105,9 +124,8 @@ CREATE FUNCTION tribe_power_refresh(day date) RETURNS integer
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    zone CONSTANT text := @extschema@.tribe_power_timezone();
-    day_start CONSTANT timestamptz := day::timestamp AT TIME ZONE zone;
-    day_end CONSTANT timestamptz := (day + 1)::timestamp AT TIME ZONE zone;
+    day_start CONSTANT timestamptz := @extschema@.tribe_power_day_start(day);
+    day_end CONSTANT timestamptz := @extschema@.tribe_power_day_start(day + 1);
     written CONSTANT integer := @extschema@.tribe_power_aggregate(day);
     daily record;
     hourly record;
@@ -118,10 +136,12 @@ BEGIN
     -- the other hours only where they no longer add up to the day
     SELECT coalesce(sum(d.sample_count), 0) AS samples, coalesce(sum(d.energy_kwh), 0) AS energy INTO daily
     FROM @extschema@.tribe_power_daily d WHERE d.date = day;
-    SELECT coalesce(sum(h.sample_count), 0) AS samples, coalesce(sum(h.energy_kwh), 0) AS energy INTO hourly
+    SELECT coalesce(sum(h.sample_count), 0) AS samples, coalesce(sum(h.energy_kwh), 0) AS energy,
+           coalesce(bool_or(extract(epoch FROM h.hour - day_start)::integer % 3600 <> 0), false) AS displaced INTO hourly
     FROM @extschema@.tribe_power_hourly h WHERE h.hour >= day_start AND h.hour < day_end;
-    IF (hourly.samples <> daily.samples OR abs(hourly.energy - daily.energy) > 1e-9 * (1 + daily.energy))
-        AND day_start > @extschema@.tribe_power_keep_from('hourly_retention') THEN
+    IF (hourly.samples <> daily.samples OR hourly.displaced OR abs(hourly.energy - daily.energy) > 1e-9 * (1 + daily.energy))
+        AND day_start > @extschema@.tribe_power_keep_from('hourly_retention')
+        AND day_end > day_start THEN
         PERFORM @extschema@.tribe_power_aggregate_hours(day_start, day_end);
     END IF;
     RETURN written;
@@ -136,23 +156,31 @@ CREATE FUNCTION tribe_power_days_due() RETURNS SETOF date
     AS $$
 DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
-    today CONSTANT date := (now() AT TIME ZONE zone)::date;
-    first date;
+    yesterday CONSTANT date := (now() AT TIME ZONE zone)::date - 1;
+    since CONSTANT timestamptz := @extschema@.tribe_power_day_start(yesterday);
 BEGIN
-    -- what a server that was down has missed
-    SELECT max(d.date) INTO first FROM @extschema@.tribe_power_daily d WHERE d.date < today;
-    IF first IS NULL THEN
-        SELECT (min(m."timestamp") AT TIME ZONE zone)::date INTO first
-        FROM @extschema@.tribe_power_metrics m
-        WHERE isfinite(m."timestamp") AND m."timestamp" > today - interval '100 years';
-    END IF;
-    FOR i IN REVERSE today - least(first, today - 1) .. 0 LOOP
-        RETURN NEXT today - i;
-    END LOOP;
+    RETURN QUERY
+    -- the day on which a server that was down ended
+    SELECT max(d.date) FROM @extschema@.tribe_power_daily d WHERE d.date < yesterday HAVING max(d.date) IS NOT NULL
+    UNION
+    -- what a node that slept for days has brought along of the days before
+    SELECT reached.date::date
+    FROM @extschema@.tribe_power_metrics m
+    CROSS JOIN LATERAL (SELECT m."timestamp" - least(m.interval_seconds, 8 * 86400) * interval '1 second' AS start) r
+    CROSS JOIN LATERAL generate_series((r.start AT TIME ZONE zone)::date::timestamp, yesterday - interval '1 day',
+                                       interval '1 day') reached (date)
+    WHERE m."timestamp" >= since AND m.interval_seconds > 900 AND m.energy_joules IS NOT NULL
+      AND isfinite(m."timestamp") AND r.start < since
+      AND extract(epoch FROM @extschema@.tribe_power_day_start(reached.date::date + 1)
+                             - greatest(r.start, @extschema@.tribe_power_day_start(reached.date::date)))
+          > 1 + coalesce((SELECT d.covered_seconds FROM @extschema@.tribe_power_daily d
+                          WHERE d.node_name = m.node_name AND d.date = reached.date::date), 0)
+    UNION VALUES (yesterday), (yesterday + 1)
+    ORDER BY 1;
 END
 $$;
 COMMENT ON FUNCTION tribe_power_days_due() IS
-'The days whose totals upkeep brings up to date: the newest but today that has any, and all since, oldest first; at least yesterday and today.';
+'The days whose totals upkeep brings up to date each time, oldest first: yesterday and today; the newest before them that has any; and those that a reading since yesterday reaches back to. Of older days tribe_power_add_up_late() takes care.';
 
 -- Energy by step of the calendar in the zone that days are counted in.
 CREATE FUNCTION tribe_power_energy(
@@ -175,7 +203,10 @@ CREATE FUNCTION tribe_power_energy(
 #variable_conflict use_column
 DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
-    until CONSTANT timestamptz := least("to", now());
+    first_day date;
+    end_day date;
+    range_start timestamptz;
+    until timestamptz;
 BEGIN
     IF step IS NULL OR step NOT IN ('hour', 'day', 'week', 'month', 'quarter', 'year') THEN
         RAISE EXCEPTION 'invalid step: %', quote_nullable(step)
@@ -186,6 +217,11 @@ BEGIN
         RAISE EXCEPTION 'from and to must be finite times'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    first_day := ("from" AT TIME ZONE zone + interval '1 day' - interval '1 microsecond')::date;
+    end_day := ("to" AT TIME ZONE zone + interval '1 day' - interval '1 microsecond')::date;
+    -- hours and days count whole, so that is the time which they cover
+    range_start := CASE WHEN step = 'hour' THEN "from" ELSE @extschema@.tribe_power_day_start(first_day) END;
+    until := least(now(), CASE WHEN step <> 'hour' THEN @extschema@.tribe_power_day_start(end_day) END);
     RETURN QUERY
     WITH part AS (
         SELECT h.hour AS start, h.node_name, h.energy_kwh AS kwh, h.energy_kwh_counter AS counter,
@@ -193,29 +229,35 @@ BEGIN
         FROM @extschema@.tribe_power_hourly h
         WHERE step = 'hour' AND h.hour >= "from" AND h.hour < "to"
         UNION ALL
-        SELECT d.date::timestamp AT TIME ZONE zone, d.node_name, d.energy_kwh, d.energy_kwh_counter,
+        SELECT date_trunc(step, d.date::timestamp) AT TIME ZONE 'UTC', d.node_name, d.energy_kwh, d.energy_kwh_counter,
                d.covered_seconds
         FROM @extschema@.tribe_power_daily d
-        WHERE step <> 'hour'
-          AND d.date >= ("from" AT TIME ZONE zone + interval '1 day' - interval '1 microsecond')::date
-          AND d.date < ("to" AT TIME ZONE zone + interval '1 day' - interval '1 microsecond')::date
-    ), placed AS (
-        SELECT date_trunc(step, p.start AT TIME ZONE zone) AS local, p.* FROM part p
+        WHERE step <> 'hour' AND d.date >= first_day AND d.date < end_day
     ), total AS (
-        SELECT CASE WHEN step = 'hour' THEN p.start ELSE p.local AT TIME ZONE zone END AS start,
-               CASE WHEN step = 'hour' THEN p.start + interval '1 hour'
-                    ELSE (p.local + CASE step WHEN 'quarter' THEN interval '3 months'
-                                    ELSE ('1 ' || step)::interval END) AT TIME ZONE zone END AS stop,
-               CASE WHEN by_node THEN p.node_name END AS name,
+        -- until it is known how many there are, a step is the date that it begins with
+        SELECT p.start, CASE WHEN by_node THEN p.node_name END AS name,
                sum(p.kwh) AS kwh, sum(p.counter) AS counter, sum(p.covered) AS covered,
                count(DISTINCT p.node_name)::integer AS nodes
-        FROM placed p
-        GROUP BY 1, 2, 3
+        FROM part p
+        GROUP BY 1, 2
+    ), bounds AS (
+        SELECT s.start AS key, b.start, least(b.stop, until) - greatest(b.start, range_start) AS length
+        FROM (SELECT DISTINCT t.start FROM total t) s
+        CROSS JOIN LATERAL (SELECT (s.start AT TIME ZONE 'UTC')::date AS first) f
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN step = 'hour' THEN s.start ELSE @extschema@.tribe_power_day_start(f.first) END AS start,
+                   CASE step
+                       -- the last hour of a day may be half a one
+                       WHEN 'hour' THEN least(s.start + interval '1 hour',
+                                              @extschema@.tribe_power_day_start((s.start AT TIME ZONE zone)::date + 1))
+                       WHEN 'quarter' THEN @extschema@.tribe_power_day_start((f.first + interval '3 months')::date)
+                       ELSE @extschema@.tribe_power_day_start((f.first + ('1 ' || step)::interval)::date)
+                   END AS stop) b
     ), measured AS (
         -- of a step that is cut by from, to or now, the part that can be known
-        SELECT t.*, extract(epoch FROM greatest(least(t.stop, until) - greatest(t.start, "from"),
-                                                interval '0'))::double precision * t.nodes AS seconds
-        FROM total t
+        SELECT b.start, t.name, t.kwh, t.counter, t.covered, t.nodes,
+               extract(epoch FROM greatest(b.length, interval '0'))::double precision * t.nodes AS seconds
+        FROM total t JOIN bounds b ON b.key = t.start
     )
     SELECT m.start, m.name, m.kwh, least(m.covered / nullif(m.seconds, 0), 1),
            CASE WHEN m.covered >= 0.5 * m.seconds AND m.covered > 0

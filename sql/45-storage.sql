@@ -32,8 +32,8 @@ DECLARE
     width CONSTANT text := @extschema@.tribe_power_partition_width();
     start CONSTANT timestamp := date_trunc(width, at AT TIME ZONE zone);
 BEGIN
-    SELECT greatest(start AT TIME ZONE zone, max(p.range_end) FILTER (WHERE p.range_end <= at)),
-           least((start + ('1 ' || width)::interval) AT TIME ZONE zone,
+    SELECT greatest(@extschema@.tribe_power_day_start(start::date), max(p.range_end) FILTER (WHERE p.range_end <= at)),
+           least(@extschema@.tribe_power_day_start((start + ('1 ' || width)::interval)::date),
                  min(p.range_start) FILTER (WHERE p.range_start > at))
     INTO range_start, range_end
     FROM @extschema@.tribe_power_partitions() p;
@@ -151,8 +151,15 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    day := (old.range_start AT TIME ZONE zone)::date;
-    WHILE day::timestamp AT TIME ZONE zone < old.range_end LOOP
+    -- From here on nobody adds a reading that the totals would not have seen.
+    BEGIN
+        EXECUTE format('LOCK TABLE %s IN SHARE MODE NOWAIT', old.partition);
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN NULL;
+    END;
+    -- the first reading of a day reaches back to the day before
+    day := (old.range_start AT TIME ZONE zone)::date - 1;
+    WHILE @extschema@.tribe_power_day_start(day) < old.range_end LOOP
         PERFORM @extschema@.tribe_power_refresh(day);
         day := day + 1;
     END LOOP;
@@ -238,6 +245,8 @@ CREATE FUNCTION tribe_power_upkeep(OUT task text, OUT done bigint) RETURNS SETOF
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$
+DECLARE
+    added integer;
 BEGIN
     task := 'partitions made';
     done := @extschema@.tribe_power_make_partitions();
@@ -245,6 +254,14 @@ BEGIN
     task := 'node-days added up';
     SELECT coalesce(sum(@extschema@.tribe_power_refresh(d)), 0) INTO done
     FROM @extschema@.tribe_power_days_due() d;
+    RETURN NEXT;
+    task := 'node-days added up late';
+    done := 0;
+    LOOP
+        added := @extschema@.tribe_power_add_up_late();
+        EXIT WHEN added IS NULL;
+        done := done + added;
+    END LOOP;
     RETURN NEXT;
     task := 'alerts changed';
     done := @extschema@.tribe_power_evaluate_months();
@@ -267,4 +284,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tribe_power_upkeep() IS
-'All that history needs done now and then, as the worker does it every tribe_power.upkeep_interval: partitions ahead, totals of today, yesterday and what was missed, alerts by the month, retention. Without the worker, call it every quarter of an hour, by pg_cron for instance.';
+'All that history needs done now and then, as the worker does it every tribe_power.upkeep_interval: partitions ahead, totals of today, yesterday and of days that late readings came for, alerts by the month, retention. Without the worker, call it every quarter of an hour, by pg_cron for instance.';

@@ -58,11 +58,12 @@ tribe_power_keep_from(PG_FUNCTION_ARGS)
 /* Away from the slots of the polls, which most often share the quarter. */
 #define OFFSET_SECONDS 20
 
-#define MOST_DAYS 4000
+#define MOST_DAYS 100
 
 static Statement make_partitions = {"SELECT @s@.tribe_power_make_partitions()"};
 static Statement days_due = {"SELECT d FROM @s@.tribe_power_days_due() d LIMIT " CppAsString2(MOST_DAYS)};
 static Statement refresh = {"SELECT @s@.tribe_power_refresh($1)", 1, {DATEOID}};
+static Statement add_up_late = {"SELECT @s@.tribe_power_add_up_late()"};
 static Statement drop_partition = {"SELECT @s@.tribe_power_drop_partition()"};
 static Statement drop_raw_data = {"SELECT @s@.tribe_power_drop_raw_data()"};
 static Statement evaluate_months = {"SELECT @s@.tribe_power_evaluate_months()"};
@@ -73,6 +74,7 @@ typedef enum Task
 	TASK_PARTITIONS,
 	TASK_DAYS,
 	TASK_TOTALS,
+	TASK_LATE,
 	TASK_ALERTS,
 	TASK_RAW_DATA,
 	TASK_RETENTION,
@@ -84,6 +86,7 @@ static const char *const activities[TASK_COUNT] = {
 	"tribe_power: making partitions",
 	"tribe_power: looking for days to add up",
 	"tribe_power: adding up a day",
+	"tribe_power: looking for late readings",
 	"tribe_power: looking for alerts",
 	"tribe_power: dropping raw data",
 	"tribe_power: dropping readings",
@@ -136,6 +139,10 @@ task_body(const ExtensionInfo *extension, void *arg)
 			value = DateADTGetDatum(upkeep.days[upkeep.day++]);
 			statement_run(&refresh, extension, &value, NULL, SPI_OK_SELECT);
 			upkeep.again = upkeep.day < upkeep.day_count;
+			break;
+		case TASK_LATE:
+			statement_run(&add_up_late, extension, NULL, NULL, SPI_OK_SELECT);
+			upkeep.again = !first_isnull();
 			break;
 		case TASK_ALERTS:
 			statement_run(&evaluate_months, extension, NULL, NULL, SPI_OK_SELECT);

@@ -75,7 +75,7 @@ SELECT doesnt_match(tap.plan_of($$SELECT * FROM tribe_power_latest$$), 'tribe_po
 -- every key, no foreign key, no trigger, no sequence.  What the owner writes (the
 -- registry, tariffs and the like) stays where it is.
 CREATE TEMP VIEW history AS SELECT c.oid, c.relname FROM pg_class c
-WHERE c.relname ~ '^tribe_power_' AND c.relname !~ '^tribe_power_(nodes|note|tariffs|carbon|maintenance)' AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace;
+WHERE c.relname ~ '^tribe_power_' AND c.relname !~ '^tribe_power_(nodes|note|tariffs|carbon|maintenance|looked_at)' AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace;
 SELECT is_empty($$SELECT i.indexrelid::regclass FROM history h JOIN pg_index i ON i.indrelid = h.oid AND i.indisunique
                   WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = h.oid AND a.attname = 'node_name' AND a.attnum = ANY (i.indkey))$$,
                 'node_name is in every key');

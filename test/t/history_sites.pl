@@ -67,6 +67,20 @@ $site{south}->wait_for_catchup('south', 'replay', $site{south}->lsn('insert'));
 is($centre->safe_psql('postgres', q{SELECT count(*) FROM tribe_power_metrics WHERE node_name = 'cay'}),
 	$site{south}->safe_psql('postgres', 'SELECT count(*) FROM tribe_power_metrics'), 'without a gap');
 
+# A site whose readings lag for longer than a day: its days are added up anew, though
+# the centre has totals of them already.
+my $day = q{(now() AT TIME ZONE tribe_power_timezone())::date - 50};
+my $reading = qq{INSERT INTO tribe_power_metrics (node_name, "timestamp", total_power_watts, interval_seconds, energy_joules, energy_quality)
+	SELECT 'NODE', tribe_power_day_start($day) + interval '12 hours', 1000, 3600, 3600000, 'counter'};
+$centre->safe_psql('postgres', 'ALTER SUBSCRIPTION south DISABLE');
+$site{south}->safe_psql('postgres', $reading =~ s/NODE/cay/r);
+$site{north}->safe_psql('postgres', $reading =~ s/NODE/ada/r);
+my $totals = "SELECT coalesce(string_agg(node_name || ' ' || energy_kwh, ', ' ORDER BY node_name), '') FROM tribe_power_daily WHERE date = $day";
+ok($centre->poll_query_until('postgres', $totals, 'ada 1'), 'the centre has a total of a day');
+ok($centre->poll_query_until('postgres', 'SELECT count(*) = 0 FROM tribe_power_looked_at WHERE next_day IS NOT NULL'), 'and is done with it');
+$centre->safe_psql('postgres', 'ALTER SUBSCRIPTION south ENABLE');
+ok($centre->poll_query_until('postgres', $totals, 'ada 1, cay 1'), 'which the readings of a site that lagged complete');
+
 $centre->stop;
 $_->stop foreach values %site;
 done_testing();

@@ -35,6 +35,34 @@ is($hub->safe_psql('postgres', q{SELECT count(*) FROM tribe_power_metrics_defaul
 $reader->query_safe('COMMIT');
 ok($hub->poll_query_until('postgres', q{SELECT count(*) = 0 FROM tribe_power_metrics_default}), 'and is moved afterwards');
 is($hub->safe_psql('postgres', q{SELECT tableoid::regclass FROM tribe_power_metrics WHERE node_name = 'stray'}), 'tribe_power_metrics_2024_02', 'to its partition');
+$reader->quit;
+
+# Readings that come late to days long ago: to a partition that is new, to one that
+# was looked at, and just before a crash, which loses the count of inserts.
+sub late
+{
+	my ($hour) = @_;
+	$hub->safe_psql('postgres', qq{INSERT INTO tribe_power_metrics (node_name, "timestamp", total_power_watts, interval_seconds, energy_joules, energy_quality)
+		VALUES ('late', date_trunc('day', now(), 'UTC') - interval '60 days' + interval '$hour hours', 1000, 3600, 3600000, 'counter')});
+}
+sub added_up
+{
+	my ($kwh, $what) = @_;
+	ok($hub->poll_query_until('postgres', qq{SELECT count(*) = 2 FROM (SELECT sum(energy_kwh) AS kwh FROM tribe_power_daily WHERE node_name = 'late' AND date = (now() AT TIME ZONE 'UTC')::date - 60
+		UNION ALL SELECT sum(energy_kwh) FROM tribe_power_hourly WHERE node_name = 'late' AND hour < now() - interval '10 days') t WHERE abs(kwh - $kwh) < 1e-9}), $what);
+}
+late(5);
+added_up(1, 'a reading of two months ago is added up');
+late(6);
+added_up(2, 'another one of that day');
+$hub->stop('immediate');
+$hub->start;
+added_up(2, 'both are still there after a crash');
+late(7);
+$hub->stop('immediate');
+$hub->start;
+added_up(3, 'one that came just before a crash as well');
+$reader = $hub->background_psql('postgres');
 
 # Retention, set in the running server: the month goes, its totals stay.
 $hub->safe_psql('postgres', q{INSERT INTO tribe_power_metrics (node_name, "timestamp", total_power_watts, interval_seconds, energy_joules, energy_quality)
