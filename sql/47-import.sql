@@ -11,13 +11,41 @@ DECLARE
     number double precision;
 BEGIN
     number := value::double precision;
-    RETURN CASE WHEN number > '-Infinity' AND number < 'Infinity' THEN number END;
+    -- what a column of type real can hold
+    RETURN CASE WHEN abs(number) < 1e-30 THEN 0 WHEN abs(number) < 1e30 THEN number END;
 EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION tribe_power_import_number(text) IS
-'Used by tribe_power_import(): the number that a text says; NULL if it says none.';
+'Used by tribe_power_import(): the number that a text says; NULL if it says none that is finite and below 1e30.';
+
+-- Seconds since 1970 or, where they would be past the year 5138, milliseconds.
+CREATE FUNCTION tribe_power_import_epoch(value double precision) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT CASE WHEN abs(value) < 1e11 THEN to_timestamp(value)
+                WHEN abs(value) < 1e14 THEN to_timestamp(value / 1000) END
+$$;
+COMMENT ON FUNCTION tribe_power_import_epoch(double precision) IS
+'Used by tribe_power_import(): the time of so many seconds, or milliseconds, since 1970; NULL for what is neither.';
+
+CREATE FUNCTION tribe_power_import_time(value text) RETURNS timestamptz
+    LANGUAGE plpgsql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+BEGIN
+    IF value ~ '^\s*\d{9,13}(\.\d*)?\s*$' THEN
+        RETURN @extschema@.tribe_power_import_epoch(value::double precision);
+    END IF;
+    RETURN value::timestamptz;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION tribe_power_import_time(text) IS
+'Used by tribe_power_import(): the time that a text says, ISO 8601 or seconds since 1970; NULL if it says none.';
 
 CREATE FUNCTION tribe_power_import_json(value text) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
@@ -41,14 +69,19 @@ CREATE FUNCTION tribe_power_import_column(old regclass, name text, wanted text) 
         (SELECT CASE
                     WHEN wanted = 'number' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
                         THEN format('o.%I::double precision', name)
-                    -- neither NaN nor infinite
-                    WHEN wanted = 'number' AND a.atttypid IN ('numeric'::regtype, 'real'::regtype, 'double precision'::regtype)
-                        THEN format('CASE WHEN o.%1$I > ''-1e30'' AND o.%1$I < ''1e30'' THEN o.%1$I::double precision END', name)
+                    -- neither NaN nor infinite, nor more than a column of type real can hold
+                    WHEN wanted = 'number' AND a.atttypid IN ('numeric'::regtype, 'real'::regtype, 'double precision'::regtype, 'money'::regtype)
+                        THEN format('CASE WHEN abs(o.%1$I%2$s) < 1e-30 THEN 0 WHEN abs(o.%1$I%2$s) < 1e30 THEN o.%1$I%2$s::double precision END', name,
+                                    CASE WHEN a.atttypid = 'money'::regtype THEN '::numeric' END)
                     WHEN wanted = 'number' THEN format('@extschema@.tribe_power_import_number(o.%I::text)', name)
                     WHEN wanted = 'json' AND a.atttypid = 'jsonb'::regtype THEN format('o.%I', name)
                     WHEN wanted = 'json' THEN format('@extschema@.tribe_power_import_json(o.%I::text)', name)
                     WHEN wanted = 'timestamptz' AND a.atttypid IN ('int8'::regtype, 'int4'::regtype, 'float8'::regtype, 'numeric'::regtype)
-                        THEN format('to_timestamp(o.%I::double precision)', name)
+                        THEN format('@extschema@.tribe_power_import_epoch(o.%I::double precision)', name)
+                    WHEN wanted = 'timestamptz' AND a.atttypid NOT IN ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype)
+                        THEN format('@extschema@.tribe_power_import_time(o.%I::text)', name)
+                    WHEN wanted = 'date' AND a.atttypid NOT IN ('timestamptz'::regtype, 'timestamp'::regtype, 'date'::regtype)
+                        THEN format('@extschema@.tribe_power_import_time(o.%I::text)::date', name)
                     WHEN wanted = 'text' AND a.atttypid = 'inet'::regtype THEN format('host(o.%I)', name)
                     ELSE format('o.%I::%s', name, wanted)
                 END
@@ -94,6 +127,7 @@ CREATE FUNCTION tribe_power_import(
     AS $$
 DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
+    session_zone CONSTANT text := current_setting('TimeZone');
     at timestamptz;
     usable bigint;
 BEGIN
@@ -195,8 +229,8 @@ BEGIN
                i.kwh, CASE WHEN c.covered >= 0.5 * l.length THEN i.kwh END,
                s.samples, c.covered / l.length, c.covered, l.length
         FROM pg_temp.tribe_power_importing i
-        CROSS JOIN LATERAL (SELECT extract(epoch FROM (i.date + 1)::timestamp AT TIME ZONE zone
-                                           - i.date::timestamp AT TIME ZONE zone)::double precision AS length) l
+        CROSS JOIN LATERAL (SELECT extract(epoch FROM @extschema@.tribe_power_day_start(i.date + 1)
+                                           - @extschema@.tribe_power_day_start(i.date))::double precision AS length) l
         CROSS JOIN LATERAL (SELECT greatest(0, least(coalesce(i.samples, 0), 1e9))::integer AS samples) s
         CROSS JOIN LATERAL (SELECT least(s.samples * 300.0, l.length)::double precision AS covered) c
         WHERE i.node_name IS NOT NULL AND isfinite(i.date)
@@ -209,7 +243,8 @@ BEGIN
         DROP TABLE pg_temp.tribe_power_importing;
         RETURN NEXT;
     END IF;
+    PERFORM set_config('TimeZone', session_zone, true);
 END
 $$;
 COMMENT ON FUNCTION tribe_power_import(regclass, regclass) IS
-'Takes over the readings and daily totals of an earlier collector (NULL: not that table), whose columns may be of any numeric, text, timestamp or JSON type; a timestamp without zone is taken as tribe_power_timezone()''s. Rows already there are left alone, so it may be repeated; the old tables are only read. One row a table: found, imported, there already (or twice), unusable (no name or time). Runs with the caller''s rights: it reads whatever is named. Raises undefined_column if a key column is missing.';
+'Takes over the readings and daily totals of an earlier collector (NULL: not that table), whose columns may be of any numeric, text, timestamp or JSON type (times also as seconds or milliseconds since 1970); a timestamp without zone is taken as tribe_power_timezone()''s. Rows already there are left alone, so it may be repeated; the old tables are only read. One row a table: found, imported, there already (or twice), unusable (no name or time). Runs with the caller''s rights: it reads whatever is named. Raises undefined_column if a key column is missing.';

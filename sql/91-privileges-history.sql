@@ -8,7 +8,7 @@ GRANT SELECT ON tribe_power_hourly, tribe_power_fleet, tribe_power_monthly TO pg
 GRANT EXECUTE ON FUNCTION tribe_power_energy(timestamptz, timestamptz, text, boolean),
     tribe_power_timezone(), tribe_power_keep_from(text) TO pg_monitor;
 REVOKE ALL ON FUNCTION tribe_power_import(regclass, regclass), tribe_power_import_number(text),
-    tribe_power_import_json(text), tribe_power_import_column(regclass, text, text),
+    tribe_power_import_json(text), tribe_power_import_epoch(double precision), tribe_power_import_time(text), tribe_power_import_column(regclass, text, text),
     tribe_power_import_check(regclass, text[]) FROM PUBLIC;
 REVOKE ALL ON FUNCTION tribe_power_day_start(date), tribe_power_add_up_late() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tribe_power_day_start(date) TO pg_monitor;

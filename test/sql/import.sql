@@ -4,7 +4,7 @@
 \i :helper
 
 -- Taking over the tables of an earlier collector, whatever their types.
-SELECT plan(30);
+SELECT plan(56);
 SET TimeZone = 'UTC';
 DROP EXTENSION tribe_power;
 
@@ -73,7 +73,8 @@ $$;
 SELECT is(tap.import_as(type, value), '2024-03-05 06:07:08+00'::timestamptz, 'timestamp as ' || type)
 FROM (VALUES ('timestamptz', $$'2024-03-05 06:07:08+00'$$), ('timestamp', $$'2024-03-05 07:07:08'$$),
              ('timestamp(0)', $$'2024-03-05 07:07:08'$$), ('text', $$'2024-03-05T06:07:08Z'$$),
-             ('varchar(40)', $$'2024-03-05 07:07:08'$$), ('bigint', '1709618828'), ('numeric', '1709618828.0')) v (type, value);
+             ('varchar(40)', $$'2024-03-05 07:07:08'$$), ('bigint', '1709618828'), ('numeric', '1709618828.0'), ('integer', '1709618828'),
+             ('double precision', '1709618828'), ('int8', '1709618828000'), ('char(30)', $$'2024-03-05 06:07:08+00'$$), ('text', $$'1709618828'$$)) v (type, value);
 CREATE FUNCTION tap.import_number(type text, value text) RETURNS real LANGUAGE plpgsql AS $$
 DECLARE watts real;
 BEGIN
@@ -85,8 +86,24 @@ BEGIN
     RETURN watts;
 END
 $$;
+CREATE DOMAIN public.posint AS integer CHECK (value >= 0);
 SELECT is(tap.import_number(type, '42'), 42::real, 'number as ' || type)
-FROM unnest(ARRAY['numeric', 'numeric(6,2)', 'real', 'double precision', 'integer', 'smallint', 'bigint', 'text']) type;
+FROM unnest(ARRAY['numeric', 'numeric(6,2)', 'real', 'double precision', 'integer', 'smallint', 'bigint', 'text', 'money', 'json', 'varchar(10)', 'posint']) type;
+
+-- What no column of ours can hold keeps nothing else out.
+SELECT is(tap.import_number(type, value), want, format('%s as %s', value, type))
+FROM (VALUES ('text', '1e300', NULL::real), ('numeric', '1e300', NULL), ('numeric', 'NaN', NULL), ('double precision', 'Infinity', NULL), ('double precision', '-1e200', NULL),
+             ('numeric', '1e-300', 0), ('double precision', '1e-200', 0), ('text', '1e-200', 0), ('text', '', NULL), ('text', '-', NULL), ('bigint', '9223372036854775807', 9223372036854775807::real)) v (type, value, want);
+CREATE TABLE old (node_name text, "timestamp" text, total_power_watts real, raw_data json);
+INSERT INTO old VALUES ('u', '2024-03-05 06:00+00', 50, '{"a": 1}'), ('u', 'n/a', 50, NULL), ('u', '', 50, NULL), ('u', 'infinity', 50, NULL), ('u', '2024-13-05', 50, NULL), ('u', '2024-03-05 06:05+00', 50, '[]');
+SELECT results_eq($$SELECT rows_found, rows_imported, rows_there_already, rows_unusable FROM tribe_power_import('old')$$, 'VALUES (6::bigint, 2::bigint, 0::bigint, 4::bigint)', 'a time that is none makes its row unusable, and no other');
+SELECT results_eq($$SELECT rows_found, rows_imported, rows_there_already, rows_unusable FROM tribe_power_import('old')$$, 'VALUES (6::bigint, 0::bigint, 2::bigint, 4::bigint)', 'again, the same counts');
+SELECT is(current_setting('TimeZone'), 'UTC', 'the session''s zone is as it was');
+-- upkeep adds up what was brought over
+DELETE FROM tribe_power_looked_at;
+SELECT cmp_ok((SELECT sum(done) FROM tribe_power_upkeep() WHERE task LIKE 'node-days%'), '>=', 1::numeric, 'upkeep adds up what was brought over');
+SELECT is((SELECT sample_count FROM tribe_power_daily WHERE node_name = 'u'), 2, 'by itself');
+SELECT is((SELECT energy_kwh FROM tribe_power_daily WHERE node_name = 'a' AND date = '2024-06-30'), 1.2::float8, 'old totals stay as they are where there are no more readings than they say');
 
 SELECT refused($$SELECT tribe_power_import('tribe_power_metrics_legacy', 'tribe_power_metrics_legacy')$$, '42703', '%no column "date"%', '%in this order%', 'a table of another kind');
 SELECT refused($$SELECT tribe_power_import('tribe_power_metrics')$$, '22023', '%into itself%', '%', 'a table of our own');

@@ -59,6 +59,8 @@ INSERT INTO expected (object, may, try) VALUES
 ('tribe_power_import(regclass,regclass)', 'owner', NULL),
 ('tribe_power_import_number(text)', 'owner', NULL),
 ('tribe_power_import_json(text)', 'owner', NULL),
+('tribe_power_import_epoch(double precision)', 'owner', NULL),
+('tribe_power_import_time(text)', 'owner', NULL),
 ('tribe_power_import_column(regclass,text,text)', 'owner', NULL),
 ('tribe_power_import_check(regclass,text[])', 'owner', NULL),
 -- partitions and upkeep
