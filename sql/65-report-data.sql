@@ -135,7 +135,7 @@ CREATE FUNCTION tribe_power_report_cells(
         cpu double precision, gpu double precision, dram double precision, platform double precision,
         cpu_temp double precision, gpu_temp double precision,
         joules double precision, covered double precision)
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE ROWS 100000
     SET search_path = pg_catalog, pg_temp
     AS $$
 #variable_conflict use_column
@@ -201,6 +201,13 @@ BEGIN
                CASE WHEN s.shown THEN s.cpu_temp END, CASE WHEN s.shown THEN s.gpu_temp END,
                s.joules, s.covered
         FROM shown s;
+    ELSIF source = 'days' AND step = 86400 THEN
+        RETURN QUERY
+        SELECT d.node_name, d.date - first_day, d.avg_total_power, d.avg_total_power, d.max_total_power,
+               d.avg_cpu_power, d.avg_gpu_power, NULL::double precision, NULL::double precision,
+               d.avg_cpu_temp, d.avg_gpu_temp, d.energy_kwh * 3.6e6, d.covered_seconds
+        FROM @extschema@.tribe_power_daily d
+        WHERE d.date >= first_day AND d.date < (("to" - interval '1 microsecond') AT TIME ZONE zone)::date + 1;
     ELSE
         RETURN QUERY
         WITH total AS (

@@ -99,7 +99,7 @@ CREATE FUNCTION tribe_power_report_week("from" timestamptz, "to" timestamptz) RE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
-    most_rows CONSTANT integer := 700000;
+    most_rows CONSTANT integer := 350000;
     zone CONSTANT text := @extschema@.tribe_power_timezone();
     start timestamptz := date_trunc('hour', "from", zone);
     nodes integer;

@@ -4,7 +4,6 @@ CREATE FUNCTION tribe_power_report_series("from" timestamptz, "to" timestamptz, 
     RETURNS json
     LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
-    SET work_mem = '64MB'
     AS $$
 #variable_conflict use_column
 DECLARE
@@ -68,11 +67,11 @@ BEGIN
         SELECT node_name, string_agg(CASE WHEN watts IS NULL THEN ' ' ELSE
                    substr('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-',
                           1 + least(63, greatest(0, round(63 * watts / greatest(most, 1e-9))))::integer, 1) END, '' ORDER BY bin) AS line
-        FROM (SELECT n.name AS node_name, g.bin, avg(c.watts) AS watts, max(avg(c.watts)) OVER (PARTITION BY n.name) AS most
+        FROM (SELECT n.name AS node_name, g.bin, m.watts, max(m.watts) OVER (PARTITION BY n.name) AS most
               FROM (SELECT name FROM node WHERE known > 0 AND rank <= most_rows) n
               CROSS JOIN generate_series(0, least(48, steps) - 1) g (bin)
-              LEFT JOIN cell c ON c.node_name = n.name AND c.bucket * least(48, steps) / steps = g.bin
-              GROUP BY n.name, g.bin) s
+              LEFT JOIN (SELECT c.node_name, c.bucket * least(48, steps) / steps AS bin, avg(c.watts) AS watts
+                         FROM cell c GROUP BY 1, 2) m ON m.node_name = n.name AND m.bin = g.bin) s
         GROUP BY node_name
     ), fleet AS MATERIALIZED (
         SELECT node_name, state FROM @extschema@.tribe_power_fleet
@@ -96,9 +95,10 @@ BEGIN
         WHERE n.rank <= most_rows OR (n.failures > 0 AND n.enabled)
         ORDER BY n.failures = 0, n.rank LIMIT most_rows + 200
     ), run AS (
-        SELECT node_name, bucket, lag(bucket, 1, -1) OVER w AS before, lead(bucket) OVER w AS after
-        FROM cell WHERE watts IS NOT NULL
-        WINDOW w AS (PARTITION BY node_name ORDER BY bucket)
+        SELECT c.node_name, c.bucket, lag(c.bucket, 1, -1) OVER w AS before, lead(c.bucket) OVER w AS after
+        FROM cell c JOIN node n ON n.name = c.node_name
+        WHERE c.watts IS NOT NULL AND n.known < steps
+        WINDOW w AS (PARTITION BY n.rank ORDER BY c.bucket)
     ), hole AS (
         SELECT node_name, before + 1 AS start, bucket AS stop FROM run WHERE bucket > before + 1
         UNION ALL
@@ -133,6 +133,9 @@ COMMENT ON FUNCTION tribe_power_report_series(timestamptz, timestamptz, text, in
 CREATE FUNCTION tribe_power_report_data("from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL) RETURNS json
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    -- many groups, few rows: a compiler would take longer than it saves
+    SET work_mem = '64MB'
+    SET jit = off
     AS $$
 DECLARE
     range record;
