@@ -141,7 +141,7 @@ transaction_run(void (*body) (const ExtensionInfo *extension, void *arg),
 
 	PG_TRY();
 	{
-		ExtensionInfo extension;
+		ExtensionInfo extension = {0};
 
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();

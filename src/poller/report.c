@@ -272,7 +272,7 @@ static const struct line_kind common_lines[] = {
 	{"done", handle_done},
 	{"clock", handle_clock},
 	{"stat", handle_stat},
-	{NULL}
+	{NULL, NULL}
 };
 
 /* --- the frame -------------------------------------------------------------- */

@@ -401,5 +401,5 @@ const struct line_kind report_gpu_lines[] = {
 	{"amdgpu", handle_amdgpu},
 	{"intel_gpu", handle_intel_gpu},
 	{"gpu_energy", handle_gpu_energy},
-	{NULL}
+	{NULL, NULL}
 };

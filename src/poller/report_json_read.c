@@ -76,6 +76,17 @@ read_string(struct json *json, char *target, size_t size)
 	return true;
 }
 
+/* Appends as much as fits. */
+static void
+extend_path(struct json *json, const char *text)
+{
+	size_t		length = strlen(json->path);
+
+	while (*text != '\0' && length + 1 < sizeof(json->path))
+		json->path[length++] = *text++;
+	json->path[length] = '\0';
+}
+
 static bool
 read_object(struct json *json)
 {
@@ -89,7 +100,9 @@ read_object(struct json *json)
 		if (!read_string(json, key, sizeof(key)) || !take(json, ':'))
 			return false;
 		/* a key too long to be one of ours is cut, and so matches none */
-		snprintf(json->path + base, sizeof(json->path) - base, "%s%s", base > 0 ? "." : "", key);
+		if (base > 0)
+			extend_path(json, ".");
+		extend_path(json, key);
 		if (!read_value(json))
 			return false;
 		json->path[base] = '\0';

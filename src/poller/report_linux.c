@@ -251,7 +251,7 @@ const struct line_kind report_linux_lines[] = {
 	{"ipmi", handle_ipmi},
 	{"ipmi_exit", handle_ipmi_exit},
 	{"nut", handle_nut},
-	{NULL}
+	{NULL, NULL}
 };
 
 /* --- once all lines are in -------------------------------------------------- */

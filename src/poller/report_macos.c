@@ -249,7 +249,7 @@ const struct line_kind report_macos_lines[] = {
 	{"powermetrics_json", handle_json},
 	{"powermetrics_denied", handle_denied},
 	{"macmon", handle_macmon},
-	{NULL}
+	{NULL, NULL}
 };
 
 void

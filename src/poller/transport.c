@@ -41,10 +41,11 @@ static void
 release(void *pointer, void **abstract)
 {
 	struct transport *transport = *abstract;
-	char	   *block = (char *) pointer - BLOCK_HEADER;
+	char	   *block;
 
 	if (pointer == NULL)
 		return;
+	block = (char *) pointer - BLOCK_HEADER;
 	transport->memory -= *(size_t *) block;
 	free(block);
 }
@@ -53,20 +54,22 @@ static void *
 reallocate(void *pointer, size_t count, void **abstract)
 {
 	struct transport *transport = *abstract;
-	char	   *block = (char *) pointer - BLOCK_HEADER;
+	char	   *block;
+	char	   *moved;
 	size_t		before;
 
 	if (pointer == NULL)
 		return allocate(count, abstract);
+	block = (char *) pointer - BLOCK_HEADER;
 	before = *(size_t *) block;
 	if (count > TRANSPORT_MEMORY || transport->memory - before + count > TRANSPORT_MEMORY)
 		return NULL;
-	block = realloc(block, BLOCK_HEADER + count);
-	if (block == NULL)
+	moved = realloc(block, BLOCK_HEADER + count);
+	if (moved == NULL)
 		return NULL;
-	*(size_t *) block = count;
+	*(size_t *) moved = count;
 	transport->memory = transport->memory - before + count;
-	return block + BLOCK_HEADER;
+	return moved + BLOCK_HEADER;
 }
 
 void *

@@ -71,7 +71,8 @@ CREATE EXTENSION tribe_power;
 SET search_path = public, tap;
 SELECT tribe_power_version() \g /dev/null
 SELECT plan(11);
-\set VERBOSITY terse
+-- the words that a range is given in are the version's own
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET tribe_power.interval = '0';
 SELECT is(:'LAST_ERROR_SQLSTATE'::text, '22023', 'no interval: 0');
 ALTER SYSTEM SET tribe_power.interval = '1.5s';

@@ -38,6 +38,7 @@ $hub->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$file.sql", '-
 is(content('script'), $before, 'the same');
 
 # The copy goes on where the original was: energy from the dumped counters.
+ok($hub->poll_query_until('copy', q{SELECT now() - max("timestamp") > '1.5 s' FROM tribe_power_metrics}), 'some time later');
 $hub->safe_psql('copy', 'SELECT * FROM tribe_power_collect()');
 is($hub->safe_psql('copy', q{SELECT energy_quality, rebooted, abs(energy_joules - 100 * interval_seconds) < 5, interval_seconds > 1 FROM tribe_power_metrics ORDER BY "timestamp" DESC LIMIT 1}),
 	'counter|f|t|t', 'a poll of the copy counts the energy since the dump');
