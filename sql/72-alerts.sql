@@ -162,7 +162,7 @@ BEGIN
     -- of the few that are above a limit or were
     FOR c IN
         SELECT n.node_name, k.kind, k.value, k.limit_value, k.over, k.calm, s.last_reading,
-               concat_ws(': ', s.last_outcome, s.last_error) AS outcome,
+               coalesce(s.last_error, s.last_outcome) AS outcome,
                a.kind IS NOT NULL AS raised, a.calm AS calm_before, a.calm_reading
         FROM @extschema@.tribe_power_nodes n
         JOIN @extschema@.tribe_power_node_status s ON s.node_name = n.node_name
@@ -190,7 +190,7 @@ BEGIN
                 WHEN 'node_lost' THEN 'node "%1$s" is lost: %2$s polls failed in a row (%4$s)'
                 WHEN 'over_peak' THEN 'node "%1$s" is over its peak budget: %2$s W, the limit is %3$s W'
                 ELSE 'node "%1$s" is too hot: %2$s °C, the limit is %3$s °C' END,
-                c.node_name, round(c.value::numeric, 1), c.limit_value, c.outcome);
+                c.node_name, trim_scale(round(c.value::numeric, 1)), c.limit_value, c.outcome);
             INSERT INTO @extschema@.tribe_power_alerts (node_name, kind, since, value, limit_value, message)
             VALUES (c.node_name, c.kind, clock_timestamp(), c.value, c.limit_value, left(said, 500))
             ON CONFLICT DO NOTHING;
@@ -209,7 +209,7 @@ BEGIN
                 WHEN c.limit_value IS NULL THEN 'node "%1$s" has no such limit any more'
                 WHEN c.kind = 'over_peak' THEN 'node "%1$s" is below its peak budget again: %2$s W, the limit is %3$s W'
                 ELSE 'node "%1$s" has cooled down: %2$s °C, the limit is %3$s °C' END,
-                c.node_name, round(c.value::numeric, 1), c.limit_value);
+                c.node_name, trim_scale(round(c.value::numeric, 1)), c.limit_value);
             PERFORM @extschema@.tribe_power_report_event(c.node_name, c.kind, 'cleared', c.value, c.limit_value, said);
             events := events + 1;
         ELSE
@@ -275,7 +275,7 @@ BEGIN
                 WHERE m.node_name IS NULL OR m.node_name = c.node_name);
             said := format('%s used %s kWh since %s, the limit of a month is %s kWh',
                 CASE WHEN c.node_name = '' THEN 'the fleet' ELSE format('node "%s"', c.node_name) END,
-                round(c.energy_kwh::numeric, 1), month, c.limit_value);
+                trim_scale(round(c.energy_kwh::numeric, 1)), month, c.limit_value);
             INSERT INTO @extschema@.tribe_power_alerts (node_name, kind, since, value, limit_value, message)
             VALUES (c.node_name, 'over_month', clock_timestamp(), c.energy_kwh, c.limit_value, said)
             ON CONFLICT DO NOTHING;
@@ -287,7 +287,7 @@ BEGIN
             CONTINUE WHEN NOT FOUND;
             said := format('%s used %s kWh since %s, the limit of a month is %s kWh',
                 CASE WHEN c.node_name = '' THEN 'the fleet' ELSE format('node "%s"', c.node_name) END,
-                round(coalesce(c.energy_kwh, 0)::numeric, 1), month, coalesce(c.limit_value::text, 'no'));
+                trim_scale(round(coalesce(c.energy_kwh, 0)::numeric, 1)), month, coalesce(c.limit_value::text, 'no'));
             PERFORM @extschema@.tribe_power_report_event(c.node_name, 'over_month', 'cleared', c.energy_kwh, c.limit_value, said);
             events := events + 1;
         END IF;

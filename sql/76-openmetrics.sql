@@ -108,7 +108,8 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT f.name || CASE WHEN open THEN '' WHEN f.type = 'counter' THEN '_total'
                               WHEN f.type = 'info' THEN '_info' ELSE '' END) m (name);
-    RETURN written || CASE WHEN open THEN E'# EOF\n' ELSE '' END;
+    -- the last line is ended by whoever prints it
+    RETURN CASE WHEN open THEN written || '# EOF' ELSE rtrim(written, E'\n') END;
 END
 $$;
 COMMENT ON FUNCTION tribe_power_openmetrics(text) IS
