@@ -227,14 +227,19 @@ CREATE FUNCTION tribe_power_trim_totals() RETURNS bigint
     AS $$
 DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
-    hours bigint;
-    days bigint;
+    hours_from CONSTANT timestamptz := @extschema@.tribe_power_keep_from('hourly_retention');
+    days_from CONSTANT timestamptz := @extschema@.tribe_power_keep_from('daily_retention');
+    hours bigint := 0;
+    days bigint := 0;
 BEGIN
-    DELETE FROM @extschema@.tribe_power_hourly h WHERE h.hour < @extschema@.tribe_power_keep_from('hourly_retention');
-    GET DIAGNOSTICS hours = ROW_COUNT;
-    DELETE FROM @extschema@.tribe_power_daily d
-    WHERE d.date < (@extschema@.tribe_power_keep_from('daily_retention') AT TIME ZONE zone)::date;
-    GET DIAGNOSTICS days = ROW_COUNT;
+    IF isfinite(hours_from) THEN
+        DELETE FROM @extschema@.tribe_power_hourly h WHERE h.hour < hours_from;
+        GET DIAGNOSTICS hours = ROW_COUNT;
+    END IF;
+    IF isfinite(days_from) THEN
+        DELETE FROM @extschema@.tribe_power_daily d WHERE d.date < (days_from AT TIME ZONE zone)::date;
+        GET DIAGNOSTICS days = ROW_COUNT;
+    END IF;
     RETURN hours + days;
 END
 $$;
