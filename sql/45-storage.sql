@@ -54,6 +54,7 @@ DECLARE
     range_end timestamptz;
     local_start timestamp;
     name text;
+    own text;
     made regclass;
 BEGIN
     IF NOT isfinite(at) THEN
@@ -87,6 +88,19 @@ BEGIN
                        'INSERT INTO @extschema@.%I SELECT * FROM moved', name) USING range_start, range_end;
         EXECUTE format('ALTER TABLE @extschema@.%I ADD CONSTRAINT %I PRIMARY KEY ("timestamp", node_name)', name, name || '_pkey');
         EXECUTE format('CREATE INDEX %I ON @extschema@.%I ("timestamp") WHERE interval_seconds > 900', name || '_long_idx', name);
+        -- the owner's own indexes, as on the newest there is
+        FOR own IN
+            SELECT format('CREATE %sINDEX ON @extschema@.%I USING %s', CASE WHEN i.indisunique THEN 'UNIQUE ' END, name,
+                          substring(pg_get_indexdef(i.indexrelid) FROM ' USING (.*)$'))
+            FROM pg_index i
+            WHERE i.indrelid = (SELECT p.partition FROM @extschema@.tribe_power_partitions() p
+                                WHERE NOT p.is_default ORDER BY p.range_start DESC LIMIT 1)
+              AND i.indisvalid AND NOT i.indisprimary
+              AND pg_get_indexdef(i.indexrelid) !~ '_long_idx ON '
+              AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
+        LOOP
+            EXECUTE own;
+        END LOOP;
         EXECUTE format('ALTER TABLE @extschema@.tribe_power_metrics ATTACH PARTITION @extschema@.%I FOR VALUES FROM (%L) TO (%L)',
                        name, range_start, range_end);
         RETURN format('@extschema@.%I', name)::regclass;
@@ -96,7 +110,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tribe_power_make_partition(timestamptz) IS
-'The partition of tribe_power_metrics for readings of that time; makes it where there is none, as wide as tribe_power.partition_width says, and moves what of it was in the default partition. Waits for nobody and blocks nobody: NULL if somebody uses the default partition just now; try again later. Raises invalid_parameter_value for infinity.';
+'The partition of tribe_power_metrics for readings of that time; makes it where there is none, as wide as tribe_power.partition_width says, with the indexes that the newest one has, and moves what of it was in the default partition. Waits for nobody and blocks nobody: NULL if somebody uses the default partition just now; try again later. Raises invalid_parameter_value for infinity.';
 
 CREATE FUNCTION tribe_power_make_partitions() RETURNS integer
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER
