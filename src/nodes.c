@@ -16,6 +16,7 @@
 #include "nodes.h"
 #include "settings.h"
 #include "statement.h"
+#include "ticks.h"
 
 #define NODE_COLUMNS \
 	"n.node_name, n.address, n.port, n.ssh_user, n.node_type, n.identity_file, " \
@@ -145,7 +146,7 @@ make_round(TimestampTz slot, bool by_worker, MemoryContext parent)
 
 	round->context = context;
 	round->slot = slot;
-	round->started = GetCurrentTimestamp();
+	round->started = ticks_now();
 	round->by_worker = by_worker;
 	round->count = SPI_processed;
 	round->nodes = palloc_extended(sizeof(RoundNode) * Max(round->count, 1),

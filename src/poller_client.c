@@ -23,6 +23,7 @@
 #include "poller_client.h"
 #include "poller_process.h"
 #include "settings.h"
+#include "ticks.h"
 
 /* A poller that says nothing for this long beyond what its jobs allow hangs. */
 #define GRACE_MS 5000
@@ -159,7 +160,7 @@ fail_job(Lane *lane, PollerJob *job, enum outcome outcome, const char *error)
 	result.outcome = outcome;
 	result.state = job->state;
 	if (job->started != 0)
-		result.elapsed_ms = TimestampDifferenceMilliseconds(job->started, GetCurrentTimestamp());
+		result.elapsed_ms = TimestampDifferenceMilliseconds(job->started, ticks_now());
 	result.error = error;
 	result.peer_address = "";
 	result.host_key = "";
@@ -224,7 +225,7 @@ poller_client_submit(PollerClient *client, PollerJob *job)
 	lane->unsent++;
 	/* a poller that had nothing to do was silent by right until now */
 	if (lane->pending == 1)
-		lane->process.heard = GetCurrentTimestamp();
+		lane->process.heard = ticks_now();
 	lane->longest_ms = Max(lane->longest_ms,
 						   (uint64_t) job->job.start_delay_ms +
 						   job->job.connect_timeout_ms * (uint64_t) 2 +
@@ -343,7 +344,7 @@ handle_frame(void *arg, const struct wire_frame *frame)
 			if (job != NULL && job_lane(client, job) == lane)
 			{
 				if (job->started == 0)
-					job->started = GetCurrentTimestamp();
+					job->started = ticks_now();
 				job->state = state.state;
 			}
 			return true;
@@ -430,7 +431,7 @@ serve_lane(Lane *lane)
 	alive = poller_process_flush(&lane->process);
 	if (!alive || something_to_read(lane))
 		alive = poller_process_read(&lane->process, handle_frame, lane);
-	if (alive && lane->pending > 0 && GetCurrentTimestamp() > silence_deadline(lane))
+	if (alive && lane->pending > 0 && ticks_now() > silence_deadline(lane))
 	{
 		strlcpy(lane->process.end_reason, "poller fell silent and was ended",
 				sizeof(lane->process.end_reason));
@@ -445,7 +446,7 @@ poller_client_wait(PollerClient *client, long timeout)
 {
 	WaitEvent	events[2 + LANE_COUNT];
 	int			pending = poller_client_pending(client);
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = ticks_now();
 	int			i;
 
 	for (i = 0; i < LANE_COUNT; i++)

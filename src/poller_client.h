@@ -23,7 +23,7 @@ typedef struct PollerJob
 	bool		poller_died;	/* its poller ended while it was under way */
 	dlist_node	node;			/* the rest is the client's */
 	enum session_state state;
-	TimestampTz started;		/* under way since; 0: not yet */
+	TimestampTz started;		/* under way since, in ticks; 0: not yet */
 	bool		sent;			/* handed to the poller that runs now */
 } PollerJob;
 

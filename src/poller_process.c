@@ -20,6 +20,7 @@
 
 #include "common/version.h"
 #include "poller_process.h"
+#include "ticks.h"
 
 void
 poller_process_init(PollerProcess *process, MemoryContext context)
@@ -96,7 +97,7 @@ poller_process_start(PollerProcess *process, const struct poller_settings *setti
 	process->in_length = process->out_length = process->out_sent = 0;
 	if (!spawn(process))
 		return false;
-	process->heard = GetCurrentTimestamp();
+	process->heard = ticks_now();
 	poller_process_reserve(process, &writer);
 	wire_encode_settings(&writer, settings);
 	poller_process_queued(process, &writer);
@@ -276,7 +277,7 @@ poller_process_read(PollerProcess *process,
 		if (n == 0)
 			return false;
 		process->in_length += n;
-		process->heard = GetCurrentTimestamp();
+		process->heard = ticks_now();
 		if (!handle_frames(process, handle, arg))
 			return false;
 	}

@@ -16,7 +16,7 @@ typedef struct PollerProcess
 	pid_t		pid;			/* 0: none runs */
 	int			fd;				/* -1: none */
 	bool		ready;			/* it has answered our settings */
-	TimestampTz heard;			/* last time it said anything */
+	TimestampTz heard;			/* last time it said anything, in ticks */
 	uint8_t    *out;			/* frames that the socket has not taken yet */
 	size_t		out_length,
 				out_sent,

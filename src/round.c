@@ -12,6 +12,7 @@
 #include "compat.h"
 #include "round.h"
 #include "settings.h"
+#include "ticks.h"
 
 void
 round_take_result(void *arg, PollerJob *job, const struct job_result *result,
@@ -23,6 +24,7 @@ round_take_result(void *arg, PollerJob *job, const struct job_result *result,
 
 	node->answered = true;
 	node->received = GetCurrentTimestamp();
+	node->arrived = ticks_now();
 	node->outcome = result->outcome;
 	node->state = result->state;
 	node->elapsed_ms = Min(result->elapsed_ms, (uint32_t) PG_INT32_MAX);
@@ -72,7 +74,7 @@ round_poll(Round *round)
 	round_submit(round, client);
 	while (poller_client_pending(client) > 0)
 	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		long		left = TimestampDifferenceMilliseconds(ticks_now(), deadline);
 
 		if (left <= 0)
 		{

@@ -24,7 +24,8 @@ typedef struct RoundNode
 	/* the result; answered is false until there is one */
 	bool		answered;
 	bool		stored;			/* the store is done with it */
-	TimestampTz received;
+	TimestampTz received;		/* by the wall clock: the time of the reading */
+	TimestampTz arrived;		/* the same in ticks */
 	enum outcome outcome;
 	enum session_state state;
 	int			elapsed_ms;
@@ -46,7 +47,7 @@ typedef struct Round
 {
 	MemoryContext context;
 	TimestampTz slot;			/* its ideal time */
-	TimestampTz started;
+	TimestampTz started;		/* in ticks */
 	bool		by_worker;		/* keeps the schedule; else called by hand */
 	int			count;
 	RoundNode  *nodes;

@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lock.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -29,14 +30,38 @@ set_worker_lock(LOCKTAG *tag)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, 0x74726962, 0x65507772, 3);
 }
 
-static int	failures = 0;
-static char last_error[256] = "";
-static char missing_reason[256] = "";
+/* How each kind of transaction fares: one may fail for ever while others go well,
+ * as storing does on a full disk. */
+typedef struct Kind
+{
+	const char *activity;
+	int			failures;		/* in a row */
+	char		last_error[256];
+} Kind;
+
+static Kind kinds[16];
+static char missing_reason[512] = "";
+
+/* By its activity; the last place is shared should there be more. */
+static Kind *
+kind_of(const char *activity)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(kinds) - 1; i++)
+	{
+		if (kinds[i].activity == NULL)
+			kinds[i].activity = activity;
+		if (strcmp(kinds[i].activity, activity) == 0)
+			break;
+	}
+	return &kinds[i];
+}
 
 int
-transaction_failures(void)
+transaction_failures(const char *activity)
 {
-	return failures;
+	return kind_of(activity)->failures;
 }
 
 void
@@ -97,6 +122,9 @@ extension_ready(ExtensionInfo *extension)
 	else if (!extension_version_matches(extension))
 		snprintf(reason, sizeof(reason), "the library is for SQL version %s, the database has %s",
 				 TRIBE_POWER_SQL_VERSION, extension->version);
+	else if (!extension_schema_matches(extension))
+		snprintf(reason, sizeof(reason), "the extension's schema \"%s\" has been renamed to \"%s\"",
+				 extension->made_for, extension->schema);
 
 	if (strcmp(reason, missing_reason) != 0)
 	{
@@ -105,9 +133,11 @@ extension_ready(ExtensionInfo *extension)
 		else
 			ereport(LOG,
 					(errmsg("tribe_power worker waits: %s", reason),
-					 !locked ? 0 : extension_lookup(extension) ?
-					 errhint("Run ALTER EXTENSION tribe_power UPDATE, or restart the server with the library that fits.") :
-					 errhint("Run CREATE EXTENSION tribe_power, or set tribe_power.database to where it is.")));
+					 !locked ? 0 : !extension_lookup(extension) ?
+					 errhint("Run CREATE EXTENSION tribe_power, or set tribe_power.database to where it is.") :
+					 extension_version_matches(extension) ?
+					 errhint("Rename it back.") :
+					 errhint("Run ALTER EXTENSION tribe_power UPDATE, or restart the server with the library that fits.")));
 		strlcpy(missing_reason, reason, sizeof(missing_reason));
 	}
 	return reason[0] == '\0';
@@ -115,20 +145,21 @@ extension_ready(ExtensionInfo *extension)
 
 /* In PG_CATCH: logs the error if it is news, and rolls back. */
 static void
-handle_error(MemoryContext context)
+handle_error(Kind *kind, MemoryContext context)
 {
 	ErrorData  *error;
 
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	HOLD_INTERRUPTS();
-	if (failures == 0 || strncmp(last_error, error->message, sizeof(last_error) - 1) != 0)
+	if (kind->failures == 0 ||
+		strncmp(kind->last_error, error->message, sizeof(kind->last_error) - 1) != 0)
 		EmitErrorReport();
-	strlcpy(last_error, error->message, sizeof(last_error));
+	strlcpy(kind->last_error, error->message, sizeof(kind->last_error));
 	FlushErrorState();
 	FreeErrorData(error);
 	AbortCurrentTransaction();
-	failures++;
+	kind->failures++;
 	RESUME_INTERRUPTS();
 }
 
@@ -137,6 +168,7 @@ transaction_run(void (*body) (const ExtensionInfo *extension, void *arg),
 				void *arg, const char *activity)
 {
 	MemoryContext context = CurrentMemoryContext;
+	Kind	   *kind = kind_of(activity);
 	volatile TransactionResult result = TRANSACTION_DONE;
 
 	PG_TRY();
@@ -167,15 +199,17 @@ transaction_run(void (*body) (const ExtensionInfo *extension, void *arg),
 			result = TRANSACTION_NO_EXTENSION;
 		PopActiveSnapshot();
 		CommitTransactionCommand();
-		if (failures > 0)
+		if (kind->failures > 0)
 		{
-			ereport(LOG, (errmsg("tribe_power worker can use the database again")));
-			failures = 0;
+			ereport(LOG,
+					(errmsg("tribe_power worker can use the database again"),
+					 errdetail("It had failed %d times: %s.", kind->failures, activity)));
+			kind->failures = 0;
 		}
 	}
 	PG_CATCH();
 	{
-		handle_error(context);
+		handle_error(kind, context);
 		result = TRANSACTION_FAILED;
 	}
 	PG_END_TRY();

@@ -18,13 +18,14 @@ typedef enum TransactionResult
 
 /*
  * Runs body in a transaction with SPI connected, showing activity in
- * pg_stat_activity.  A failure is logged when it differs from the one before.
+ * pg_stat_activity.  A failure is logged when it differs from the one
+ * before it of the same activity, a constant.
  */
 extern TransactionResult transaction_run(void (*body) (const ExtensionInfo *extension, void *arg),
 										 void *arg, const char *activity);
 
-/* Failures in a row until now. */
-extern int	transaction_failures(void);
+/* How often the transactions with this activity have failed in a row until now. */
+extern int	transaction_failures(const char *activity);
 
 /*
  * One worker serves a database: takes the lock that says so for this session, or

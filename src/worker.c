@@ -28,12 +28,14 @@
 
 #include "alerts.h"
 #include "common/schedule.h"
+#include "await_database.h"
 #include "compat.h"
+#include "node_log.h"
 #include "nodes.h"
-#include "remedy.h"
 #include "settings.h"
 #include "store.h"
 #include "suspects.h"
+#include "ticks.h"
 #include "transaction.h"
 #include "upkeep.h"
 #include "worker.h"
@@ -42,6 +44,10 @@
  * after the first. */
 #define BATCH_NODES 256
 #define BATCH_MS 100
+
+/* As pg_stat_activity shows it. */
+#define LOADING "tribe_power: loading the nodes"
+#define STORING "tribe_power: storing readings"
 
 /* How often to look whether the extension has been installed. */
 #define MISSING_RECHECK_MS 5000
@@ -65,7 +71,7 @@ typedef struct Worker
 	List	   *rounds;			/* Round *: not yet stored whole */
 	TimestampTz next_slot;		/* of tribe_power.interval */
 	TimestampTz node_due;		/* the earliest next attempt of a node; 0: none */
-	TimestampTz flush_at;		/* when to store the answers; 0: there are none */
+	TimestampTz flush_at;		/* when to store the answers, in ticks; 0: there are none */
 	TimestampTz upkeep_at;		/* when history wants to be looked after */
 	char	   *database;		/* as set when we started; NULL: started by hand */
 	int			interval;		/* that next_slot was computed with */
@@ -103,6 +109,7 @@ worker_register(void)
 
 	describe_worker(&worker);
 	RegisterBackgroundWorker(&worker);
+	await_database_prepare();
 	registered = true;
 }
 
@@ -194,14 +201,14 @@ leave_out_busy(Worker *worker, Round *round)
 static void
 judge_suspects(Worker *worker, Round *round)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz until;
 	int			i;
 
 	for (i = 0; i < round->count; i++)
 	{
 		RoundNode  *node = &round->nodes[i];
-		SuspectVerdict verdict = suspects_judge(worker->suspects, node->name,
-												round->started, &until);
+		SuspectVerdict verdict = suspects_judge(worker->suspects, node->name, now, &until);
 
 		node->job.alone = verdict == SUSPECT_ALONE;
 		if (verdict == SUSPECT_ASIDE)
@@ -231,7 +238,7 @@ begin_round(Worker *worker, TimestampTz slot)
 	MemoryContext previous;
 	Round	   *round;
 
-	result = transaction_run(load_body, &arguments, "tribe_power: loading the nodes");
+	result = transaction_run(load_body, &arguments, LOADING);
 	round = arguments.round;
 	if (result != TRANSACTION_DONE)
 	{
@@ -266,7 +273,10 @@ serve_slot(Worker *worker, TimestampTz now)
 
 	/* the clock was set back: slots come again */
 	if (worker->next_slot - now > (int64) setting_interval * USECS_PER_SEC)
+	{
 		worker->next_slot = slot_after(now, DT_NOBEGIN);
+		worker->upkeep_at = now;
+	}
 	if (worker->node_due != 0 && worker->node_due < worker->next_slot)
 		slot = worker->node_due;
 	else
@@ -317,37 +327,13 @@ look_body(const ExtensionInfo *extension, void *arg)
 	alerts_look(extension, arguments->nodes, arguments->count);
 }
 
-/* One line when a node's state changes; none while it stays as it is. */
-static void
-log_change(const RoundNode *node)
-{
-	char		summary[256];
-
-	if (node->outcome != OUTCOME_READ)
-	{
-		if (node->failures_before == 0)
-		{
-			char	   *remedy = remedy_of_node(node);
-
-			ereport(LOG,
-					(errmsg("node \"%s\": N/A (%s)", node->name, node->error),
-					 remedy != NULL ? errhint("%s", remedy) : 0));
-		}
-		return;
-	}
-	if (node->failures_before == 0 && node->known_before)
-		return;
-	reading_summary(&node->reading, node->context.type, summary, sizeof(summary));
-	ereport(LOG, (errmsg("node \"%s\": %s", node->name, summary)));
-}
-
 static void
 end_round(Worker *worker, Round *round)
 {
 	ereport(LOG,
 			(errmsg("power collection: %d %s, %d read, %d failed, %.1f s",
 					round->count, round->count == 1 ? "node" : "nodes", round->read, round->count - round->read,
-					(GetCurrentTimestamp() - round->started) / 1e6)));
+					(ticks_now() - round->started) / 1e6)));
 	worker->rounds = list_delete_ptr(worker->rounds, round);
 	round_free(round);
 }
@@ -422,8 +408,8 @@ flush(Worker *worker)
 	int			left = 0;
 	int			i;
 
-	result = transaction_run(flush_body, &arguments, "tribe_power: storing readings");
-	now = GetCurrentTimestamp();
+	result = transaction_run(flush_body, &arguments, STORING);
+	now = ticks_now();
 	for (i = 0; i < arguments.count; i++)
 	{
 		RoundNode  *node = nodes[i];
@@ -431,13 +417,13 @@ flush(Worker *worker)
 		if (result == TRANSACTION_DONE && node->stored)
 		{
 			node->round->stored++;
-			log_change(node);
+			node_log_change(node);
 			continue;
 		}
 		node->stored = false;
 		if (result == TRANSACTION_NO_EXTENSION)
 			mark_stored(node);
-		else if (TimestampDifferenceExceeds(node->received, now, UNSTORABLE_MS))
+		else if (TimestampDifferenceExceeds(node->arrived, now, UNSTORABLE_MS))
 		{
 			ereport(LOG,
 					(errmsg("answer of node \"%s\" could not be stored and is given up", node->name)));
@@ -455,7 +441,7 @@ flush(Worker *worker)
 	else if (left > 0)
 	{
 		/* locked by somebody, or the database is in trouble: longer each time */
-		int			shift = Min(transaction_failures(), 5);
+		int			shift = Min(transaction_failures(STORING), 5);
 
 		worker->flush_at = TimestampTzPlusMilliseconds(now, 500 << shift);
 	}
@@ -467,8 +453,9 @@ flush(Worker *worker)
 
 /* Gives up what the round's time was not enough for. */
 static void
-enforce_round_timeout(Worker *worker, TimestampTz now)
+enforce_round_timeout(Worker *worker)
 {
+	TimestampTz now = ticks_now();
 	ListCell   *cell;
 	int			i;
 
@@ -492,16 +479,18 @@ static long
 time_to_wait(Worker *worker, TimestampTz now)
 {
 	TimestampTz until = worker->next_slot;
+	long		wait;
 
 	if (worker->node_due != 0)
 		until = Min(until, worker->node_due);
-	if (worker->flush_at != 0)
-		until = Min(until, worker->flush_at);
 	if (worker->rounds == NIL)
 		until = Min(until, worker->upkeep_at);
 	/* a clock set back shows within a minute, a round's timeout in a second */
 	until = Min(until, TimestampTzPlusMilliseconds(now, worker->rounds != NIL ? 1000 : 60000));
-	return until <= now ? 0 : (long) ((until - now + 999) / 1000);
+	wait = until <= now ? 0 : (long) ((until - now + 999) / 1000);
+	if (worker->flush_at != 0)
+		wait = Min(wait, TimestampDifferenceMilliseconds(ticks_now(), worker->flush_at));
+	return wait;
 }
 
 static void
@@ -516,10 +505,10 @@ wait_for_work(Worker *worker, TimestampTz now)
 						 timeout, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 
-	now = GetCurrentTimestamp();
+	now = ticks_now();
 	if (count_waiting(worker) > 0 && worker->flush_at == 0)
 		worker->flush_at = TimestampTzPlusMilliseconds(now, BATCH_MS);
-	if (worker->flush_at > now && transaction_failures() == 0 &&
+	if (worker->flush_at > now && transaction_failures(STORING) == 0 &&
 		(count_waiting(worker) >= BATCH_NODES ||
 		 (worker->client != NULL && poller_client_pending(worker->client) == 0 &&
 		  worker->flush_at - now <= BATCH_MS * 1000)))
@@ -563,7 +552,11 @@ tribe_power_worker_main(Datum argument)
 	if (OidIsValid(DatumGetObjectId(argument)))
 		BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
 	else
+	{
+		await_database();
 		BackgroundWorkerInitializeConnection(setting_database, NULL, 0);
+		await_database_reached();
+	}
 	transaction_prepare_session();
 	pgstat_report_appname("tribe_power worker");
 
@@ -586,17 +579,17 @@ tribe_power_worker_main(Datum argument)
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 			reload(worker);
-		if (transaction_failures() >= MAX_FAILURES)
+		if (transaction_failures(STORING) >= MAX_FAILURES || transaction_failures(LOADING) >= MAX_FAILURES)
 			ereport(FATAL,
 					(errmsg("tribe_power worker restarts after %d failed transactions in a row",
-							transaction_failures())));
+							MAX_FAILURES)));
 
 		MemoryContextReset(worker->scratch);
 		MemoryContextSwitchTo(worker->scratch);
 		now = GetCurrentTimestamp();
 		serve_slot(worker, now);
-		enforce_round_timeout(worker, now);
-		if (worker->flush_at != 0 && now >= worker->flush_at)
+		enforce_round_timeout(worker);
+		if (worker->flush_at != 0 && ticks_now() >= worker->flush_at)
 			flush(worker);
 		if (now >= worker->upkeep_at &&
 			(worker->rounds == NIL ||
