@@ -18,6 +18,13 @@ CREATE FUNCTION tribe_power_version() RETURNS text
 COMMENT ON FUNCTION tribe_power_version() IS
 'The release of the library that the server runs, such as 1.0.0. The version of the SQL objects is in pg_extension.';
 
+-- src/extension.c compares this text with the schema that the extension is in
+CREATE FUNCTION tribe_power_schema() RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $schema$SELECT '@extschema@'::text$schema$;
+COMMENT ON FUNCTION tribe_power_schema() IS
+'The schema for which the SQL objects were made, quoted where SQL needs it. ALTER SCHEMA … RENAME would leave the functions pointing to the old name: while the two differ, nothing polls and nothing is stored, and an error says how to rename it back.';
+
 CREATE FUNCTION tribe_power_remedy(section text, reason text) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME';

@@ -35,6 +35,7 @@ INSERT INTO expected (object, may, try) VALUES
 -- facts that tell nothing
 ('tribe_power_check(text,text)', 'anybody', $$SELECT tribe_power_check('address', 'x')$$),
 ('tribe_power_timezone()', 'anybody', $$SELECT tribe_power_timezone()$$),
+('tribe_power_schema()', 'anybody', $$SELECT tribe_power_schema()$$),
 ('tribe_power_version()', 'anybody', $$SELECT tribe_power_version()$$),
 ('tribe_power_remedy(text,text)', 'anybody', $$SELECT tribe_power_remedy('rapl', 'denied')$$),
 ('tribe_power_fingerprint(text)', 'anybody', $$SELECT tribe_power_fingerprint('ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f')$$),
