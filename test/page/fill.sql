@@ -75,6 +75,7 @@ VALUES ('sasass2', :now, :now, 'read', :now, '{"powermetrics": "absent", "cpu_te
 
 INSERT INTO tribe_power_tariffs (rate, price_per_kwh, currency, from_time, to_time)
 VALUES ('day', 0.34, 'EUR', NULL, NULL), ('night', 0.24, 'EUR', '22:00', '06:00');
+INSERT INTO tribe_power_carbon (gco2_per_kwh) VALUES (380);
 INSERT INTO tribe_power_events (node_name, "timestamp", kind, phase, value, limit_value, message)
 VALUES ('thirdfin', :now::timestamptz - interval '6 hours 44 minutes', 'node_lost', 'raised', 3, 3, 'node "thirdfin" was lost: connect_timeout: no answer from the node within 5 s'),
        ('greenfin', :now::timestamptz - interval '2 days 5 hours 45 minutes', 'node_lost', 'raised', 3, 3, 'node "greenfin" was lost: unreachable: no route to host'),
