@@ -241,7 +241,7 @@ function chart(id, what) {
 		placeTip(u, tip, u.cursor.left, u.cursor.top);
 	};
 	const u = new uPlot({
-		width: width(), height: height(), legend: {show: false}, padding: [12, 10, 0, 0],
+		width: width(), height: height(), legend: {show: false}, padding: [12, 20, 0, 0],
 		cursor: {drag: {x: !!what.linked, y: false, setScale: false}, y: false, points: {size: 7}, ...what.linked ? {sync: {key: "time", setSeries: false}} : {}},
 		focus: {alpha: 1},
 		scales: {x: {time: false, range: what.range || (() => zoom)}, y: {range: fromZero}, ...what.scales},

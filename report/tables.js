@@ -114,7 +114,8 @@ const states = {
 function state(node) {
 	const name = states[node.state] ? node.state : "never", [words, mark] = states[name];
 	const svg = element("svg", {viewBox: "0 0 10 10", "aria-hidden": "true"}, element("path", {d: mark, fill: "currentColor"}));
-	return element("span", {class: "state " + name}, svg, name === "ok" && ["idle", "typical"].includes(node.load) ? words + ", " + node.load : words);
+	return element("span", {class: "state " + name}, svg, name !== "ok" ? words :
+		["idle", "typical"].includes(node.load) ? words + ", " + node.load : known(node.now) ? words : words + ", no power source");
 }
 
 const span = Math.min(data.to, data.made) - data.from;

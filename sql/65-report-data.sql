@@ -17,7 +17,7 @@ BEGIN
         FROM @extschema@.tribe_power_metrics m WHERE m."timestamp" > "from" AND m."timestamp" < "to";
         IF first > "from" + interval '1 day'
            AND NOT EXISTS (SELECT FROM @extschema@.tribe_power_hourly h WHERE h.hour >= "from" AND h.hour < first - interval '1 hour') THEN
-            "from" := least(first, "to" - interval '10 minutes');
+            "from" := least(first, "to" - interval '2 minutes');
         END IF;
     END IF;
     IF NOT isfinite("from") OR NOT isfinite("to") THEN
