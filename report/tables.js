@@ -18,7 +18,7 @@ function tile(title, value, unit, note, share, over) {
 function energyTile(title, total, note) {
 	if (!total || !known(total.kwh))
 		return tile(title, "\u2013", null, ["nothing measured", note]);
-	tile(title, ...scaled(total.kwh, "kWh"), [percent(total.coverage) + " of it measured", note], total.coverage);
+	tile(title, ...scaled(total.kwh, "kWh"), [percent(total.coverage) + " measured", note], total.coverage);
 }
 
 const money = (amount, currency) => [amount.toLocaleString("en-GB", {minimumFractionDigits: 2, maximumFractionDigits: 2}).replace(/,/g, "\u2009"), currency];
@@ -28,9 +28,9 @@ function costTiles() {
 	if (!data.cost)
 		return;
 	const range = data.cost.range, rows = range || data.cost.month || [];
-	const priced = rows.filter(row => known(row.cost)), title = range ? "Cost in this report" : "Cost this month";
+	const priced = rows.filter(row => known(row.cost)), title = range ? "Cost in report" : "Cost this month";
 	const unpriced = rows.reduce((sum, row) => sum + row.kwh - row.priced, 0);
-	const notes = [unpriced > 1e-6 ? quantity(unpriced, "kWh") + " have no price" : "of the energy measured"];
+	const notes = [unpriced > 1e-6 ? quantity(unpriced, "kWh") + " have no price" : "of what was measured"];
 	const month = (data.cost.month || []).filter(row => known(row.cost));
 	if (range && month.length)
 		notes.push("this month " + month.map(row => money(row.cost, row.currency).join("\u00a0")).join(", "));
@@ -54,7 +54,7 @@ function tiles() {
 	energyTile("Energy today", now.today);
 	energyTile("Energy this month", now.month);
 	const span = Math.min(data.to, data.made) - data.from;
-	energyTile("Energy in this report", {kwh: all.kwh, coverage: span > 0 && all.withPower ? Math.min(all.covered / (span * all.withPower), 1) : null});
+	energyTile("Energy in report", {kwh: all.kwh, coverage: span > 0 && all.withPower ? Math.min(all.covered / (span * all.withPower), 1) : null});
 	costTiles();
 	let peak = -1;
 	(all.fleet.watts || []).forEach((watts, i) => { if (known(watts) && (peak < 0 || watts > all.fleet.watts[peak])) peak = i; });

@@ -9,10 +9,10 @@ for (const [name, width, height, colorScheme, act] of [
 		const box = await page.locator("#power .u-over").boundingBox();
 		await page.mouse.move(box.x + box.width * .44, box.y + box.height * .45);
 	}],
-	["report-dark", 1200, 1010, "dark", page => page.evaluate(() => document.querySelector(".pair:has(#energy)").scrollIntoView())],
+	["report-dark", 1200, 1010, "dark", page => page.evaluate(() => scrollTo(0, document.querySelector(".pair:has(#energy)").offsetTop - 16))],
 	["report-phone", 390, 1010, "light", () => {}]
 ]) {
-	const page = await browser.newPage({viewport: {width, height}, colorScheme});
+	const page = await browser.newPage({viewport: {width, height}, colorScheme, reducedMotion: "reduce"});
 	await page.goto(`file://${file}`);
 	await page.waitForSelector("#nodes table");
 	await act(page);
