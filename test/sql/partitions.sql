@@ -5,7 +5,7 @@
 
 -- Where readings are kept: partitions by month of the zone that days are counted
 -- in (the server of these tests: Europe/Berlin), made as needed.
-SELECT plan(27);
+SELECT plan(30);
 SET TimeZone = 'UTC';
 CREATE FUNCTION tap.place(node text) RETURNS SETOF text LANGUAGE sql AS
 $$SELECT m.tableoid::regclass::text FROM tribe_power_metrics m WHERE m.node_name = node ORDER BY m."timestamp"$$;
@@ -83,6 +83,14 @@ SELECT is_empty($$SELECT conname FROM pg_constraint c JOIN history h ON h.oid IN
                 'no foreign key, no exclusion');
 SELECT is_empty($$SELECT tgname FROM pg_trigger t JOIN history h ON h.oid = t.tgrelid$$, 'no trigger');
 SELECT is_empty($$SELECT h.relname FROM history h JOIN pg_depend d ON d.refobjid = h.oid JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'$$, 'no sequence');
+
+SELECT is_empty($$SELECT d.adrelid::regclass, pg_get_expr(d.adbin, d.adrelid) FROM history h JOIN pg_attrdef d ON d.adrelid = h.oid
+                  JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+                  WHERE a.attgenerated <> '' OR a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) !~ '^(-?\d+|true|false|''[^'']*''::[a-z\[\]]+)$'$$, 'defaults are constants');
+SELECT is_empty($$SELECT p.oid::regprocedure, u.clause[1] FROM pg_proc p, regexp_matches(p.prosrc, 'DO UPDATE SET(.*?)(?:WHERE|RETURNING|;)', 'g') u (clause)
+                  WHERE p.proname ~ '^tribe_power_' AND u.clause[1] ~ '\w\s*\(' AND u.clause[1] !~ '^[^(]*(greatest|least|coalesce)\s*\('$$,
+                'DO UPDATE SET takes columns and constants');
+SELECT is_empty($$SELECT h.relname FROM history h JOIN pg_class c ON c.oid = h.oid WHERE c.relrowsecurity OR c.relhasrules OR c.relispopulated = false$$, 'no rule, no row security');
 
 SELECT * FROM finish();
 ROLLBACK;
