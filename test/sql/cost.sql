@@ -52,6 +52,13 @@ SELECT refused($$DELETE FROM tribe_power_tariffs WHERE rate = 'weekend night'$$,
 SELECT results_eq(format('SELECT rate FROM tribe_power_price(''default'', %L)', t), format('VALUES (%L::text)', rate), t || ': ' || rate)
 FROM (VALUES ('2025-06-13 23:59', 'night'), ('2025-06-14 00:00', 'weekend night'), ('2025-06-14 12:00', 'weekend'), ('2025-06-16 00:00', 'night')) v (t, rate);
 
+-- Two that meet all the same, as after a restore without triggers, have no price.
+SAVEPOINT meeting;
+ALTER TABLE tribe_power_tariffs DISABLE TRIGGER ALL;
+DELETE FROM tribe_power_tariffs WHERE rate = 'weekend night';
+SELECT results_eq($$SELECT * FROM tribe_power_price('default', '2025-06-14 00:00')$$, $$VALUES (NULL::numeric, NULL::text, NULL::text)$$, 'no price rather than one of two');
+ROLLBACK TO meeting;
+
 -- What is refused.
 SELECT refused(format('INSERT INTO tribe_power_tariffs (rate, price_per_kwh, currency, months, weekdays, from_time, to_time) VALUES (%s)', row),
                state, '%', '%', 'refused: ' || row)

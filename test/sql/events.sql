@@ -5,7 +5,7 @@
 
 -- Alerts: when each is raised and cleared, what keeps it from flapping, and that
 -- no trouble of theirs gets out.
-SELECT plan(56);
+SELECT plan(61);
 LOAD 'tribe_power';
 
 INSERT INTO tribe_power_nodes (node_name, address, budget_peak_watts, max_temp_celsius) VALUES ('n', 'n', 100, 80), ('m', 'm', NULL, NULL);
@@ -64,6 +64,10 @@ SELECT is(tap.poll('n', NULL), NULL, 'power that is not known tells nothing');
 SELECT is(tap.poll('n', 90), NULL, 'below');
 SELECT is(tap.down('n'), NULL, 'a failed poll is no reading');
 SELECT is(tap.poll('n', 90), 'over_peak cleared', 'below again');
+SELECT is(tap.poll('n', 101), 'over_peak raised', 'and again');
+SELECT is(tap.poll('n', 90), NULL, 'below');
+SELECT is(tap.poll('n', NULL), NULL, 'not known');
+SELECT is(tap.poll('n', 90), 'over_peak cleared', 'what is not known between two that are low counts for neither side');
 -- an old reading is compared with nothing new
 SELECT is(tap.poll('n', 60), NULL, 'a reading');
 SELECT is(tap.down('n'), NULL, 'none');
@@ -112,6 +116,8 @@ SELECT is(tap.down('n'), NULL, 'an event that cannot be written raises nothing')
 SELECT is_empty('SELECT * FROM tribe_power_alerts', 'is not half done');
 DROP TRIGGER trouble ON tribe_power_events;
 SELECT is(tap.down('n'), 'node_lost raised', 'and is found the next time');
+UPDATE tribe_power_node_status SET failures = 3, last_outcome = 'refused', last_error = repeat('\é', 2000) WHERE node_name = 'm';
+SELECT is(tribe_power_evaluate('{m}'), 1, 'the longest error, in a message that is cut');
 -- names at their longest, in a payload that has a limit of its own
 INSERT INTO tribe_power_nodes (node_name, address, budget_peak_watts) VALUES (repeat('"', 255), 'x', 1);
 INSERT INTO tribe_power_node_status (node_name, last_reading, last_outcome, total_power_watts) VALUES (repeat('"', 255), now(), 'read', 2);
@@ -121,7 +127,7 @@ SELECT is((SELECT length(message) FROM tribe_power_events ORDER BY "timestamp" D
 -- Retention.
 UPDATE tribe_power_events SET "timestamp" = "timestamp" - interval '40 days' WHERE node_name = 'm';
 SELECT cmp_ok(tribe_power_evaluate_months(), '=', 0, 'by default all events are kept');
-SELECT is((SELECT count(*) FROM tribe_power_events WHERE node_name = 'm'), 2::bigint, 'also old ones');
+SELECT is((SELECT count(*) FROM tribe_power_events WHERE node_name = 'm'), 3::bigint, 'also old ones');
 SET tribe_power.event_retention = '30d';
 SELECT tribe_power_evaluate_months() \g /dev/null
 SELECT is((SELECT count(*) FROM tribe_power_events WHERE node_name = 'm'), 0::bigint, 'or for a time');
