@@ -172,6 +172,7 @@ CREATE FUNCTION tribe_power_price_pieces(
     RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, pg_temp
+    SET jit = off           -- which takes longer than all the rest
     AS $$
     WITH hour AS (
         SELECT h.hour, h.hour AT TIME ZONE z.zone AS local,
@@ -294,6 +295,7 @@ CREATE FUNCTION tribe_power_cost(
         carbon_kwh numeric)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off           -- which takes longer than all the rest
     AS $$
 #variable_conflict use_column
 DECLARE

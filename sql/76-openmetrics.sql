@@ -3,6 +3,7 @@
 CREATE FUNCTION tribe_power_openmetrics(format text DEFAULT 'openmetrics') RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
+    SET jit = off
     AS $$
 DECLARE
     open CONSTANT boolean := format = 'openmetrics';
