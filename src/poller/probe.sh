@@ -69,6 +69,7 @@ say() {
 # /proc/uptime counts in 10 ms, which is too coarse for a window of one second:
 # so wait for its next tick and read the counters just behind it.
 counters() {
+	# shellcheck disable=SC2034
 	for attempt in 1 2 3; do
 		facts=
 		spins=0
@@ -504,6 +505,7 @@ darwin() {
 }
 
 freebsd_stat() {
+	# shellcheck disable=SC2046
 	set -- "$1" $(sysctl -n kern.cp_time)
 	add "stat $1 $2 $3 $4 $6 0 $5 0 0"
 }

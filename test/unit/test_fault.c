@@ -366,15 +366,23 @@ serve_tampered(int client, void *arg)
 	}
 }
 
-/* How many bytes a good session takes from the server. */
+/* How many bytes a good session takes from the server: the fewest of some, as a
+ * server that finds no time sends the same in more packets. */
 static long
 bytes_of_session(void)
 {
-	struct job	job = loopback_job(&keys, canned.port);
-	struct kept_result *result = poll_one(poller, &job);
+	long		fewest = 0;
 
-	assert_int_equal(result->outcome, OUTCOME_READ);
-	return result->bytes_received;
+	for (int i = 0; i < 5; i++)
+	{
+		struct job	job = loopback_job(&keys, canned.port);
+		struct kept_result *result = poll_one(poller, &job);
+
+		assert_int_equal(result->outcome, OUTCOME_READ);
+		if (fewest == 0 || result->bytes_received < fewest)
+			fewest = result->bytes_received;
+	}
+	return fewest;
 }
 
 static void
