@@ -321,8 +321,8 @@ no_answer_is_missed(void **state)
 		if ((busy[i] = fork()) == 0)
 		{
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			for (volatile unsigned spins = 0;; spins++)
-				;
+			for (;;)
+				asm volatile ("" ::: "memory");
 		}
 	run_until(&course, polls);
 	for (int i = 0; i < load; i++)
