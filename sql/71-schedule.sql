@@ -44,7 +44,7 @@ CREATE FUNCTION tribe_power_jobs(
     SELECT 'tribe_power_upkeep', '*/15 * * * *', 'SELECT * FROM @extschema@.tribe_power_upkeep()' WHERE $1
     UNION ALL
     SELECT 'tribe_power_collect',
-           @extschema@.tribe_power_cron_schedule(current_setting('tribe_power.interval')::interval),
+           @extschema@.tribe_power_cron_schedule(coalesce(current_setting('tribe_power.interval', true), '5min')::interval),
            'SELECT * FROM @extschema@.tribe_power_collect()' WHERE $1
     $$;
 COMMENT ON FUNCTION tribe_power_jobs(boolean) IS
@@ -60,6 +60,7 @@ CREATE FUNCTION tribe_power_schedule(
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
+    library CONSTANT text := @extschema@.tribe_power_version();  -- loads the settings
     polls CONSTANT boolean := coalesce(collect, NOT @extschema@.tribe_power_is_served());
     seconds CONSTANT integer := extract(epoch FROM current_setting('tribe_power.interval')::interval);
     elsewhere CONSTANT text := current_setting('cron.database_name', true);

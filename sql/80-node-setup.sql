@@ -11,6 +11,7 @@ CREATE FUNCTION tribe_power_node_setup(node text, undo boolean DEFAULT false) RE
     SET search_path = pg_catalog, pg_temp
     AS $$
 DECLARE
+    library CONSTANT text := @extschema@.tribe_power_version();  -- loads the settings
     n @extschema@.tribe_power_nodes;
     script text := @extschema@.tribe_power_node_file('node_setup.sh');
     file text;
@@ -43,5 +44,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tribe_power_node_setup(text, boolean) IS
-'A shell script for the node''s root that prepares it to be polled: login account, the hub''s key with restrict and the probe as forced command, RAPL readable to a group (survives a reboot), NVIDIA persistence, on a Mac the powermetrics helper; with undo, one that takes all of that back but the account. Use: psql -XAtc "SELECT tribe_power_node_setup(''redfin'')" | ssh root@redfin sh. Raises undefined_object for a name that is not registered; else as tribe_power_public_key().';
+'A shell script for the node''s root that prepares it to be polled: login account, the hub''s key with restrict and the probe as forced command, RAPL readable to a group (survives a reboot), NVIDIA persistence, on a Mac the powermetrics helper; with undo, one that takes all of that back, and the account if it was made so. It ends by printing the statement that pins the node''s host key. Use: psql -XAtc "SELECT tribe_power_node_setup(''redfin'')" | ssh root@redfin sh. Raises undefined_object for a name that is not registered; else as tribe_power_public_key().';
 

@@ -135,7 +135,10 @@ setup_rapl() {
 
 setup_nvidia() {
 	command -v nvidia-smi >/dev/null 2>&1 || return 0
-	if command -v systemctl >/dev/null 2>&1 &&
+	if nvidia-smi --query-gpu=persistence_mode --format=csv,noheader 2>/dev/null | sort -u | grep -q -x Enabled &&
+		! nvidia-smi --query-gpu=persistence_mode --format=csv,noheader | grep -q -v Enabled; then
+		say "NVIDIA persistence mode is on"
+	elif command -v systemctl >/dev/null 2>&1 &&
 		systemctl -q is-enabled nvidia-persistenced >/dev/null 2>&1; then
 		say "nvidia-persistenced is enabled"
 	elif command -v systemctl >/dev/null 2>&1 &&

@@ -22,6 +22,7 @@
 SQL_FUNCTION(tribe_power_check);
 SQL_FUNCTION(tribe_power_timezone);
 SQL_FUNCTION(tribe_power_version);
+SQL_FUNCTION(tribe_power_sql_version);
 SQL_FUNCTION(tribe_power_remedy);
 
 static void
@@ -149,6 +150,12 @@ Datum
 tribe_power_version(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(TRIBE_POWER_VERSION));
+}
+
+Datum
+tribe_power_sql_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(TRIBE_POWER_SQL_VERSION));
 }
 
 /* The remedy for a problem by the names stored in problems; NULL: none known. */

@@ -4,10 +4,12 @@
  */
 #include "postgres.h"
 
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
@@ -22,7 +24,12 @@
 SQL_FUNCTION(tribe_power_start_worker);
 SQL_FUNCTION(tribe_power_is_preloaded);
 SQL_FUNCTION(tribe_power_key_file_state);
+SQL_FUNCTION(tribe_power_key_file_remedy);
 SQL_FUNCTION(tribe_power_public_key);
+
+/* What a shell takes as it stands. */
+#define PLAIN_IN_SHELL \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+@:"
 
 /* Longer than any public key's line. */
 #define PUBLIC_KEY_SIZE 8192
@@ -50,33 +57,103 @@ tribe_power_is_preloaded(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(worker_is_registered());
 }
 
+static char *
+quote_for_shell(const char *text)
+{
+	StringInfoData quoted;
+
+	initStringInfo(&quoted);
+	appendStringInfoChar(&quoted, '\'');
+	for (; *text != '\0'; text++)
+	{
+		if (*text == '\'')
+			appendStringInfoString(&quoted, "'\\''");
+		else
+			appendStringInfoChar(&quoted, *text);
+	}
+	appendStringInfoChar(&quoted, '\'');
+	return quoted.data;
+}
+
 /*
  * What is wrong with a private key file as far as can be told without opening
- * it: NULL if nothing.  The key itself is never read by the server.
+ * it, and the command that mends it: both NULL if nothing is.  The key itself is
+ * never read by the server.
  */
+static char *
+key_file_state(const char *named, char **remedy)
+{
+	char	   *path = settings_expand_path(named);
+	struct passwd *owner = getpwuid(geteuid());
+	const char *login = owner != NULL ? owner->pw_name : "postgres";
+	/* one word for the shell, whatever is in it */
+	char	   *word = path[strspn(path, PLAIN_IN_SHELL)] == '\0' ? path : quote_for_shell(path);
+	struct stat info;
+
+	*remedy = NULL;
+	if (path[0] == '\0')
+	{
+		*remedy = "ALTER SYSTEM RESET tribe_power.identity_file; SELECT pg_reload_conf();";
+		return "no file is named";
+	}
+	if (stat(path, &info) != 0)
+	{
+		int			error = errno;
+
+		*remedy = error == ENOENT
+			? psprintf("sudo -u %s ssh-keygen -q -t ed25519 -N '' -f %s", login, word)
+			: psprintf("sudo -u %s ls -l %s", login, word);
+		return psprintf("%s: %s", path, strerror(error));
+	}
+	if (!S_ISREG(info.st_mode))
+	{
+		*remedy = psprintf("sudo ls -ld %s", word);
+		return psprintf("%s is not a regular file", path);
+	}
+	if (info.st_uid != geteuid() && info.st_uid != 0)
+	{
+		*remedy = psprintf("sudo chown %s: %s && sudo chmod 600 %s", login, word, word);
+		return psprintf("%s does not belong to the server's user", path);
+	}
+	if ((info.st_mode & 077) != 0)
+	{
+		*remedy = psprintf("sudo chmod 600 %s", word);
+		return psprintf("%s can be read by others (mode %04o)", path,
+						(unsigned int) (info.st_mode & 07777));
+	}
+	if (access(path, R_OK) != 0)
+	{
+		int			error = errno;
+
+		*remedy = psprintf("sudo chown %s: %s", login, word);
+		return psprintf("%s: %s", path, strerror(error));
+	}
+	return NULL;
+}
+
+static Datum
+text_or_null(FunctionCallInfo fcinfo, const char *text)
+{
+	if (text == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(text));
+}
+
 Datum
 tribe_power_key_file_state(PG_FUNCTION_ARGS)
 {
-	char	   *path = settings_expand_path(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	struct stat info;
-	char	   *state;
+	char	   *remedy;
 
-	if (path[0] == '\0')
-		state = pstrdup("no file is named");
-	else if (stat(path, &info) != 0)
-		state = psprintf("%s: %s", path, strerror(errno));
-	else if (!S_ISREG(info.st_mode))
-		state = psprintf("%s is not a regular file", path);
-	else if (info.st_uid != geteuid() && info.st_uid != 0)
-		state = psprintf("%s does not belong to the server's user", path);
-	else if ((info.st_mode & 077) != 0)
-		state = psprintf("%s can be read by others (mode %04o)", path,
-						 (unsigned int) (info.st_mode & 07777));
-	else if (access(path, R_OK) != 0)
-		state = psprintf("%s: %s", path, strerror(errno));
-	else
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(state));
+	return text_or_null(fcinfo, key_file_state(text_to_cstring(PG_GETARG_TEXT_PP(0)), &remedy));
+}
+
+Datum
+tribe_power_key_file_remedy(PG_FUNCTION_ARGS)
+{
+	char	   *remedy;
+
+	(void) key_file_state(text_to_cstring(PG_GETARG_TEXT_PP(0)), &remedy);
+	return text_or_null(fcinfo, remedy);
 }
 
 Datum

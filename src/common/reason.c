@@ -51,7 +51,7 @@ static const struct
 		"Use an unencrypted ed25519 key of its own: sudo -u postgres ssh-keygen -t ed25519 -N '' -f FILE"},
 	[OUTCOME_LOGIN_REFUSED] = {
 		"login_refused",
-		"Put the public key on the node: ssh-copy-id -i FILE.pub -p PORT USER@ADDRESS. On the node, sudo journalctl -u ssh says why."},
+		"psql -XAtc \"SELECT tribe_power_node_setup('NODE')\" | ssh root@ADDRESS sh  # puts the hub's key there; or ssh-copy-id -i FILE.pub -p PORT USER@ADDRESS. On the node, sudo journalctl -u ssh says why."},
 	[OUTCOME_LOGIN_TIMEOUT] = {
 		"login_timeout",
 		"The node's login is slow: look at its load, and at UseDNS and PAM in its sshd. tribe_power.node_timeout gives it longer."},
@@ -133,12 +133,9 @@ static const char *const general_remedies[REASON_COUNT] = {
 	[REASON_INCOMPLETE] = "Some of the parts gave no number; raw_data shows which.",
 };
 
-#define UDEV_RAPL \
-	"sudo groupadd -rf power; sudo usermod -aG power USER; " \
-	"echo 'SUBSYSTEM==\"powercap\", ACTION==\"add|change\", " \
-	"RUN+=\"/bin/chgrp power /sys%p/energy_uj\", RUN+=\"/bin/chmod g+r /sys%p/energy_uj\"' " \
-	"| sudo tee /etc/udev/rules.d/70-rapl.rules; sudo udevadm control --reload; " \
-	"sudo udevadm trigger --action=change --subsystem-match=powercap"
+/* What prepares a node, from a shell at the hub. */
+#define NODE_SETUP \
+	"psql -XAtc \"SELECT tribe_power_node_setup('NODE')\" | ssh root@ADDRESS sh"
 
 static const struct
 {
@@ -149,7 +146,7 @@ static const struct
 	{SECTION_CLOCK, REASON_ABSENT, "The node has no /proc/uptime; is /proc mounted? Without its clock there is no power from counters."},
 	{SECTION_CLOCK, REASON_ERROR, "The node's /proc/uptime makes no sense: cat /proc/uptime twice on the node, it must advance."},
 	{SECTION_CLOCK, REASON_IMPLAUSIBLE, "The node was too busy to be timed within its short window. A longer tribe_power.sample_window helps; the next reading does not need it."},
-	{SECTION_RAPL, REASON_DENIED, "Energy counters are root's. Let a group of your own read them, on the node: " UDEV_RAPL},
+	{SECTION_RAPL, REASON_DENIED, NODE_SETUP "  # opens the energy counters, which are root's, to the account's group"},
 	{SECTION_RAPL, REASON_ABSENT, "On the node: sudo modprobe intel_rapl_msr (a line intel_rapl_msr in /etc/modules-load.d/rapl.conf keeps it). AMD needs Linux 5.11 or later. A virtual machine has no energy counters: set node_type to 'auto'."},
 	{SECTION_RAPL, REASON_IMPLAUSIBLE, "The counter stood still or ran too fast to be true. Compare two readings on the node: sudo grep . /sys/class/powercap/intel-rapl:0/energy_uj; if they are true, raise max_watts."},
 	{SECTION_RAPL, REASON_INCOMPLETE, "Not every CPU package could be read; all of them must be: ls -l /sys/class/powercap/*/energy_uj on the node."},
@@ -163,7 +160,7 @@ static const struct
 	{SECTION_INTEL_GPU, REASON_INCOMPLETE, "The card offers no energy counter: ls /sys/class/drm/card*/device/hwmon/hwmon*/energy1_input on the node; i915 needs Linux 6.2, xe needs 6.14."},
 	{SECTION_INTEL_GPU, REASON_DENIED, "Let the account's group read the card's energy counter: sudo chgrp power /sys/class/drm/card*/device/hwmon/hwmon*/energy*_input; sudo chmod g+r the same files (in a udev rule, to keep it)."},
 	{SECTION_CPU_TEMPERATURE, REASON_ABSENT, "Linux: sudo modprobe coretemp (AMD: k10temp). Apple silicon shows it only through other software: brew install macmon"},
-	{SECTION_POWERMETRICS, REASON_ABSENT, "Needs powermetrics setup, once, as root on the Mac: sudo sh examples/macos/install.sh (or: brew install macmon)."},
+	{SECTION_POWERMETRICS, REASON_ABSENT, "Needs powermetrics setup, once: psql -XAtc \"SELECT tribe_power_node_setup('NODE')\" | ssh USER@ADDRESS sudo sh (or on the Mac: brew install macmon)."},
 	{SECTION_POWERMETRICS, REASON_STALE, "The powermetrics helper no longer writes. On the Mac: sudo launchctl kickstart -k system/org.tribe-power.powermetrics; its errors are in /var/log/tribe_power.log"},
 	{SECTION_POWERMETRICS, REASON_ERROR, "The helper's file is no JSON with power in it (the older helper breaks on Intel Macs). Install ours: sudo sh examples/macos/install.sh"},
 	{SECTION_POWERMETRICS, REASON_DENIED, "Make the helper's file readable, on the Mac: sudo chmod 644 /var/db/tribe_power/powermetrics.json"},

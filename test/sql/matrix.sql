@@ -36,6 +36,7 @@ INSERT INTO expected (object, may, try) VALUES
 ('tribe_power_check(text,text)', 'anybody', $$SELECT tribe_power_check('address', 'x')$$),
 ('tribe_power_timezone()', 'anybody', $$SELECT tribe_power_timezone()$$),
 ('tribe_power_schema()', 'anybody', $$SELECT tribe_power_schema()$$),
+('tribe_power_sql_version()', 'anybody', $$SELECT tribe_power_sql_version()$$),
 ('tribe_power_version()', 'anybody', $$SELECT tribe_power_version()$$),
 ('tribe_power_remedy(text,text)', 'anybody', $$SELECT tribe_power_remedy('rapl', 'denied')$$),
 ('tribe_power_fingerprint(text)', 'anybody', $$SELECT tribe_power_fingerprint('ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f')$$),
@@ -96,6 +97,10 @@ INSERT INTO expected (object, may, try) VALUES
 ('tribe_power_openmetrics(text)', 'monitor', $$SELECT tribe_power_openmetrics()$$),
 -- operating
 ('tribe_power_doctor(text)', 'owner', $$SELECT * FROM tribe_power_doctor()$$),
+('tribe_power_doctor_hub()', 'owner', $$SELECT * FROM tribe_power_doctor_hub()$$),
+('tribe_power_doctor_nodes(text)', 'owner', $$SELECT * FROM tribe_power_doctor_nodes(NULL)$$),
+('tribe_power_doctor_history()', 'owner', $$SELECT * FROM tribe_power_doctor_history()$$),
+('tribe_power_key_file_remedy(text)', 'owner', $$SELECT tribe_power_key_file_remedy('/nowhere')$$),
 ('tribe_power_schedule(boolean)', 'owner', NULL),
 ('tribe_power_unschedule()', 'owner', NULL),
 ('tribe_power_jobs(boolean)', 'owner', $$SELECT * FROM tribe_power_jobs(true)$$),

@@ -5,19 +5,19 @@
 
 -- Operating: the doctor's findings without a node and with one that is not
 -- there, schedules without pg_cron, private key files by their mode.
-SELECT plan(21);
+SELECT plan(30);
 
 SELECT is(status, 'ok', 'doctor: versions agree') FROM tribe_power_doctor() WHERE "check" = 'versions';
-SELECT is(status, 'warn', 'doctor: no worker serves the test database')
+SELECT is(status, 'fail', 'doctor: no worker serves the test database')
 FROM tribe_power_doctor() WHERE "check" = 'worker';
-SELECT matches(remedy, 'tribe_power_start_worker', 'and says how to start one')
+SELECT matches(remedy, '^SELECT tribe_power_start_worker\(\);  -- .*ALTER SYSTEM SET shared_preload_libraries = ''tribe_power''', 'and says how to start one')
 FROM tribe_power_doctor() WHERE "check" = 'worker';
 SELECT is(status, 'warn', 'doctor: an empty registry') FROM tribe_power_doctor() WHERE "check" = 'registry';
 
 INSERT INTO tribe_power_nodes (node_name, address, port, identity_file)
-VALUES ('gone', '127.0.0.1', 1, '/nonexistent/key');
+VALUES ('gone', '127.0.0.1', 1, '/nonexistent/the key');
 SELECT is(array_agg("check" || ':' || status ORDER BY "check"),
-          '{"daily totals:ok","host key:warn","last poll:warn",login:fail,"private key:fail",versions:ok,worker:warn}'::text[],
+          '{"daily totals:ok","host key:warn","last poll:warn",login:fail,partitions:ok,"private key:fail",versions:ok,worker:fail}'::text[],
           'doctor: each thing that is broken has its row')
 FROM tribe_power_doctor();
 SELECT is(count(*) FILTER (WHERE status <> 'ok' AND coalesce(remedy, '') = ''), 0::bigint,
@@ -25,10 +25,34 @@ SELECT is(count(*) FILTER (WHERE status <> 'ok' AND coalesce(remedy, '') = ''), 
 FROM tribe_power_doctor();
 SELECT is(array_agg(DISTINCT node_name), '{gone,NULL}'::text[], 'doctor(node) speaks of that node only')
 FROM tribe_power_doctor('gone');
-SELECT matches(detail, '^identity_file: .*/nonexistent/key', 'doctor: the live poll says why')
+SELECT matches(detail, '^identity_file: .*/nonexistent/the key', 'doctor: the live poll says why')
 FROM tribe_power_doctor('gone') WHERE "check" = 'login';
+SELECT matches(remedy, 'ssh-keygen -q -t ed25519 -N '''' -f ''/nonexistent/the key''$', 'doctor: how to make a key, quoted for a shell')
+FROM tribe_power_doctor() WHERE "check" = 'private key';
 SELECT throws_ok($$SELECT tribe_power_doctor('nobody')$$, '42704', 'node "nobody" is not registered');
 SELECT is(count(*), 0::bigint, 'doctor: nothing was stored') FROM tribe_power_node_status;
+
+-- What of it can be broken and mended here: readings without totals, stray rows, a
+-- registry that is switched off, another version of the SQL objects.
+INSERT INTO tribe_power_metrics (node_name, "timestamp", total_power_watts, interval_seconds, energy_joules)
+SELECT 'gone', ((now() AT TIME ZONE tribe_power_timezone())::date - interval '12 h') AT TIME ZONE tribe_power_timezone(), 100, 300, 30000;
+SELECT is(status, 'warn', 'doctor: yesterday is not in the totals') FROM tribe_power_doctor() WHERE "check" = 'daily totals';
+DO $$ BEGIN EXECUTE (SELECT remedy FROM tribe_power_doctor() WHERE "check" = 'daily totals'); END $$;
+SELECT is(status, 'ok', 'its remedy mends it') FROM tribe_power_doctor() WHERE "check" = 'daily totals';
+INSERT INTO tribe_power_metrics (node_name, "timestamp") VALUES ('gone', now() + interval '30 years');
+SELECT is(status || ': ' || detail, 'warn: 2 readings are in the default partition, 1 of them of the future', 'doctor: a reading of the future')
+FROM tribe_power_doctor() WHERE "check" = 'partitions';
+DO $$ BEGIN EXECUTE (SELECT remedy FROM tribe_power_doctor() WHERE "check" = 'partitions'); END $$;
+SELECT is(status, 'ok', 'its remedy mends it') FROM tribe_power_doctor() WHERE "check" = 'partitions';
+UPDATE tribe_power_nodes SET enabled = false;
+SELECT is(status, 'warn', 'doctor: all nodes are disabled') FROM tribe_power_doctor() WHERE "check" = 'registry';
+DO $$ BEGIN EXECUTE (SELECT remedy FROM tribe_power_doctor() WHERE "check" = 'registry'); END $$;
+SELECT is_empty($$SELECT FROM tribe_power_doctor() WHERE "check" = 'registry'$$, 'its remedy mends it');
+UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'tribe_power';
+SELECT is(array_agg("check" || ' ' || status ORDER BY "check"), '{"login fail","versions fail"}'::text[], 'doctor: library and SQL of different versions, nothing is polled')
+FROM tribe_power_doctor() WHERE "check" IN ('versions', 'login');
+SELECT matches(remedy, '^ALTER EXTENSION tribe_power UPDATE TO ''1.0'';', 'and how to mend that') FROM tribe_power_doctor() WHERE "check" = 'versions';
+UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'tribe_power';
 
 SELECT refused('SELECT tribe_power_schedule()', '55000', 'pg_cron is not installed%', '%CREATE EXTENSION pg_cron%',
                'schedule without pg_cron');
@@ -39,7 +63,7 @@ SELECT matches(tribe_power_key_file_state('/nonexistent'), 'No such file', 'a ke
 
 -- The script for a node: one word for the shell whatever the name holds.
 SELECT throws_ok($$SELECT tribe_power_node_setup('nobody')$$, '42704', 'node "nobody" is not registered');
-SELECT refused($$SELECT tribe_power_node_setup('gone')$$, '58P01', 'could not open the public key "/nonexistent/key.pub"%',
+SELECT refused($$SELECT tribe_power_node_setup('gone')$$, '58P01', 'could not open the public key "/nonexistent/the key.pub"%',
                '%ssh-keygen -y%', 'setup without a public key');
 DO $$
 BEGIN
