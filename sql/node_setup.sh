@@ -58,8 +58,9 @@ replace_key() {
 		cd "$1" || exit 1
 		[ -d .ssh ] || { [ -n "$3" ] || exit 0; mkdir .ssh; echo folder; }
 		[ -f .ssh/authorized_keys ] || { [ -n "$3" ] || exit 0; : > .ssh/authorized_keys; echo file; }
-		cp -p .ssh/authorized_keys .ssh/authorized_keys.new
-		{ grep -v -F "$2" .ssh/authorized_keys; [ -z "$3" ] || printf "%s\n" "$3"; } > .ssh/authorized_keys.new
+		rm -f .ssh/authorized_keys.new
+		cp -p .ssh/authorized_keys .ssh/authorized_keys.new || exit 1
+		{ grep -v -F "$2" .ssh/authorized_keys; [ -z "$3" ] || printf "%s\n" "$3"; } > .ssh/authorized_keys.new || exit 1
 		chmod go-w .ssh .ssh/authorized_keys.new
 		mv .ssh/authorized_keys.new .ssh/authorized_keys
 		[ -s .ssh/authorized_keys ] || echo empty' \
@@ -91,8 +92,10 @@ setup_account() {
 setup_login() {
 	home=$(home_of "$login")
 	[ -n "$home" ] && [ -d "$home" ] || die "account $login has no home directory"
-	for thing in $(replace_key "$home" \
-		"restrict,command=\"/bin/sh $probe_folder/probe.sh\" $public_key tribe_power hub"); do
+	things=$(replace_key "$home" \
+		"restrict,command=\"/bin/sh $probe_folder/probe.sh\" $public_key tribe_power hub") ||
+		die "account $login cannot write its .ssh/authorized_keys"
+	for thing in $things; do
 		note "$thing"
 	done
 	! command -v restorecon >/dev/null 2>&1 || restorecon -R "$home/.ssh" || :
