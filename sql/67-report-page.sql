@@ -214,4 +214,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tribe_power_report(timestamptz, timestamptz) IS
-'A web page of its own, as text, on the power of the fleet in [from, to): psql -XAtc "SELECT tribe_power_report()" > power.html. It needs no network and holds no address, login or key. NULL for to is now; for from, seven days before, or the first reading since. Up to 20 years. Raises invalid_parameter_value for infinite times, or from not before to.';
+'A web page of its own, as text, on the power of the fleet in [from, to): psql -XAtc "SELECT tribe_power_report()" > power.html. It needs no network and holds no login and no key, and an address only where the error of a failed poll names one. NULL for to is now; for from, seven days before, or the first reading since. Up to 20 years. Raises invalid_parameter_value for infinite times, or from not before to.';

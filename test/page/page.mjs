@@ -190,7 +190,7 @@ async function serious(page, words) {
 	await page.evaluate(() => window.dispatchEvent(new Event("beforeprint")));
 	await page.emulateMedia({media: "print", colorScheme: "dark"});
 	is(await page.evaluate(() => [getComputedStyle(document.documentElement).getPropertyValue("--card").trim(),
-		[...document.querySelectorAll(".card")].every(card => card.scrollWidth <= card.clientWidth + 1)]), ["#fff", true], "paper is light, and charts fit it");
+		[...document.querySelectorAll(".card, .scroll")].every(card => card.scrollWidth <= card.clientWidth + 1)]), ["#fff", true], "paper is light, and charts and tables fit it");
 
 	is(page.said, [], "no word on the console");
 	is(page.asked.length, 1, "nothing was asked for but the page");
