@@ -31,6 +31,7 @@ struct resolver
 	ares_channel channel;
 	bool		usable;
 	int			pending;		/* look-ups that c-ares still holds */
+	int			awaited;		/* those of them that were not cancelled */
 	struct stat configuration;	/* resolv.conf as it was read */
 	struct ares_watch *watches;
 	struct timer timer;
@@ -147,13 +148,17 @@ open_channel(struct resolver *resolver)
 	return resolver->usable;
 }
 
-/* A laptop that moved, a changed resolv.conf: read it anew when idle. */
+/*
+ * A laptop that moved, a changed resolv.conf: read it anew when nobody waits for an
+ * answer.  What was cancelled does not count: c-ares goes on asking for it, and a
+ * server that never answers would keep us from ever asking another one.
+ */
 static void
 refresh(struct resolver *resolver)
 {
 	struct stat now;
 
-	if (resolver->usable && resolver->pending > 0)
+	if (resolver->usable && resolver->awaited > 0)
 		return;
 	memset(&now, 0, sizeof(now));
 	stat("/etc/resolv.conf", &now);
@@ -251,6 +256,8 @@ lookup_done(void *arg, int status, int timeouts, struct ares_addrinfo *result)
 
 	/* only now: the callback may have started another one */
 	resolver->pending--;
+	if (lookup->callback != NULL)
+		resolver->awaited--;
 	if (lookup->starting)
 		lookup->ended = true;
 	else
@@ -283,6 +290,7 @@ resolve_start(struct resolver *resolver, const char *host, uint16_t port,
 	lookup->starting = true;
 	snprintf(service, sizeof(service), "%u", port);
 	resolver->pending++;
+	resolver->awaited++;
 	ares_getaddrinfo(resolver->channel, host, service, &hints, lookup_done, lookup);
 	arm_timer(resolver);
 	lookup->starting = false;
@@ -298,4 +306,5 @@ void
 resolve_cancel(struct lookup *lookup)
 {
 	lookup->callback = NULL;
+	lookup->resolver->awaited--;
 }
