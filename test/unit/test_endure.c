@@ -72,8 +72,6 @@ group_setup(void **state)
 	peer_start(&talker, serve_http, NULL);
 	peer_start(&flood, serve_endless_lines, NULL);
 	close(listen_on_loopback(&nobody));
-	if (getenv("ENDURE_POLLS") != NULL)
-		alarm(0);				/* the fixture's end of patience is not for hours */
 	return 0;
 }
 
