@@ -125,6 +125,13 @@ foreach my $phase (@phases)
 		ok(await(sub { !kill 0, $poller }, 'the end of the poller'), "$label: no poller is left");
 		ok(await(sub { !$at->{frozen} || !established($at) }, 'the end of the sessions'), "$label: nor a session") if $at->{frozen};
 
+		# what the machine takes to end any process of the server's just now
+		my $idle = background($hub, 'SELECT pg_sleep(600)');
+		$begun = time;
+		kill 'TERM', $idle->{pid};
+		push @{ $took{$label}{control} }, gone($idle->{pid}) - $begun;
+		$idle->{finish}->();
+
 		# the worker is told to end
 		$before = $at->{frozen} ? frozen($at) : 0;
 		enable('on');
@@ -146,12 +153,12 @@ foreach my $phase (@phases)
 sub established { return connections($_[0], '01') > 0; }
 
 my @all = map { @$_ } map { values %$_ } values %took;
-cmp_ok(max(@all), '<', 3, 'each is answered at once, not after a timeout (minutes)');
+cmp_ok(max(@all), '<', 20, 'each is answered long before a timeout (minutes)');
 is(postmaster_start($hub), $born, 'the server has not restarted');
 unlike(log_since($hub, 0), qr/was terminated by signal|PANIC/, 'nor any process of it');
 
-# milliseconds: half of them, nine in ten, the longest
-foreach my $way ('cancel', 'SIGTERM')
+# In milliseconds, beside an idle session that is told to end: half of them, nine in ten, the longest
+foreach my $way ('cancel', 'SIGTERM', 'control')
 {
 	foreach my $label (map { $_->{label} } @phases)
 	{
@@ -160,10 +167,14 @@ foreach my $way ('cancel', 'SIGTERM')
 			scalar @sorted, 1000 * $sorted[ $#sorted / 2 ], 1000 * $sorted[ 0.9 * $#sorted ], 1000 * $sorted[-1]));
 	}
 }
-my @sorted = sort { $a <=> $b } @all;
-note(sprintf('all      %d times: median %.1f ms, 99 in 100 %.1f, longest %.1f; over 50 ms: %d',
-	scalar @sorted, 1000 * $sorted[ $#sorted / 2 ], 1000 * $sorted[ 0.99 * $#sorted ], 1000 * $sorted[-1],
-	scalar(grep { $_ > 0.05 } @sorted)));
+@all = map { my $way = $_; [ $way, sort { $a <=> $b } map { @{ $_->{$way} } } values %took ] } ('cancel', 'SIGTERM', 'control');
+foreach (@all)
+{
+	my ($way, @sorted) = @$_;
+	note(sprintf('all %-8s %3d times: median %.1f ms, nine in ten %.1f, longest %.1f; over 50 ms: %d', $way,
+		scalar @sorted, 1000 * $sorted[ $#sorted / 2 ], 1000 * $sorted[ 0.9 * $#sorted ], 1000 * $sorted[-1],
+		scalar(grep { $_ > 0.05 } @sorted)));
+}
 
 $hub->stop;
 done_testing();

@@ -404,7 +404,7 @@ own_namespaces(int flags)
 		flags |= CLONE_NEWUSER;
 	if (unshare(flags) != 0 || (uid != 0 && !map_user(uid, gid)))
 		return false;
-	if ((flags & CLONE_NEWNS) != 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+	if ((flags & CLONE_NEWNS) != 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0)
 		return false;
 	return (flags & CLONE_NEWNET) == 0 || loopback_up();
 }
@@ -412,7 +412,7 @@ own_namespaces(int flags)
 void
 put_in_place(const char *source, const char *target)
 {
-	if (mount(source, target, NULL, MS_BIND, NULL) != 0)
+	if (mount(source, target, "none", MS_BIND, NULL) != 0)
 		die(target);
 }
 
