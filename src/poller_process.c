@@ -15,6 +15,7 @@
 
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -122,8 +123,10 @@ reap(PollerProcess *process, bool expected)
 	if (rc == 0)
 	{
 		kill(process->pid, SIGKILL);
-		/* gone at once unless the kernel holds it; then init reaps it */
-		for (tries = 0; rc == 0 && tries < 50; tries++)
+		/* gone at once unless the kernel holds it; then init reaps it, as it does
+		 * anyway where we end too: our own answer must not wait for a process
+		 * of low priority to be given the time to end */
+		for (tries = 0; rc == 0 && tries < 50 && !proc_exit_inprogress; tries++)
 		{
 			rc = waitpid(process->pid, &status, WNOHANG);
 			if (rc == 0)
