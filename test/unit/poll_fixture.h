@@ -39,6 +39,9 @@ struct poller
 struct poller *poller_create(uint32_t max_connections, uint32_t max_kept);
 void		poller_free(struct poller *poller);
 
+/* How many times the usual everything may take: valgrind is slow (UNIT_PATIENCE). */
+uint32_t	slowness(void);
+
 /* A job for loopback that ends well with the fixture's sshd. */
 struct job	loopback_job(const struct keys *keys, uint16_t port);
 

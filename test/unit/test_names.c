@@ -324,7 +324,7 @@ silent_name_server_delays_nobody(void **state)
 
 		job.id = i;
 		job.address = "four.example";
-		job.connect_timeout_ms = 3000;
+		job.connect_timeout_ms = 3000 * slowness();
 		poller_submit(poller, &job);
 	}
 	for (int i = 4; i < 10; i++)
@@ -343,7 +343,10 @@ silent_name_server_delays_nobody(void **state)
 	for (int i = 0; i < 4; i++)
 	{
 		assert_int_equal(poller->results[i].outcome, OUTCOME_RESOLVE);
-		assert_string_equal(poller->results[i].error, "no answer about the name four.example within 3 s");
+		/* the time that was set; when that is longer, c-ares gives up before */
+		if (slowness() == 1)
+			assert_string_equal(poller->results[i].error,
+								"no answer about the name four.example within 3 s");
 	}
 	/* and is forgotten once another one is configured */
 	set_file(resolv_conf, "nameserver " SERVER "\n");

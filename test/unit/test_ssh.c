@@ -426,11 +426,9 @@ probe_that_takes_too_long_leaves_nothing_running(void **state)
 	struct job	job = loopback_job(&keys, plain.port);
 	struct kept_result *result;
 	struct timespec moment = {0, 5000000};
-	/* under valgrind a login alone takes seconds */
-	uint32_t	patience = getenv("UNIT_PATIENCE") != NULL ? 10 : 1;
 
-	job.sample_window_ms = 2000 * patience;
-	job.node_timeout_ms = 1000 * patience;
+	job.sample_window_ms = 2000 * slowness();
+	job.node_timeout_ms = 1000 * slowness();
 	result = poll_one(poller, &job);
 	assert_outcome(result, OUTCOME_READ_TIMEOUT);
 	assert_int_equal(result->state, SESSION_READ);
