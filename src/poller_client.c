@@ -454,8 +454,9 @@ poller_client_wait(PollerClient *client, long timeout)
 		Lane	   *lane = &client->lanes[i];
 
 		ensure_process(lane);
+		/* gone, maybe; but what it said before still counts */
 		if (lane->process.pid != 0 && !poller_process_flush(&lane->process))
-			handle_death(lane);
+			serve_lane(lane);
 		if (lane->pending > 0)
 		{
 			TimestampTz deadline = silence_deadline(lane);

@@ -17,6 +17,10 @@
 /* Where nodes are polled without a pause, a session is prepared after so long. */
 #define PREPARE_AFTER_MS 1000
 
+/* A session that nobody asked for in so long, since its node was removed or is
+ * polled otherwise now, is ended. */
+#define MOST_IDLE_MS (3600 * 1000)
+
 /* --- keeping ----------------------------------------------------------------- */
 
 void
@@ -48,7 +52,8 @@ prepare_further(struct session *session, enum progress *progress)
 	if (session->state == SESSION_EXEC && session->script == SCRIPT_RUN)
 		return true;
 	session->state = SESSION_DONE;
-	loop_clear_timer(session->engine->loop, &session->timer);
+	session->node_due = session_due_in(MOST_IDLE_MS);
+	session_arm_timer(session);
 	return false;
 }
 

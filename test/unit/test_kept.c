@@ -11,12 +11,25 @@
 #include <string.h>
 #include <cmocka.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "poll_fixture.h"
 
 static struct keys keys;
+static time_t later;			/* seconds by which the clock is set forward */
+
+/* Stands in for the C library's, so that hours can pass. */
+int
+clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int			status = (int) syscall(SYS_clock_gettime, clock, now);
+
+	now->tv_sec += later;
+	return status;
+}
+
 static char runs[128];			/* a line for each command that a node started */
 
 static int
@@ -344,6 +357,32 @@ nothing_is_left_on_the_node(void **state)
 	sshd_stop(&sshd);
 }
 
+/* What nobody asks for any more does not idle on its node for ever. */
+static void
+session_that_nobody_uses_is_ended(void **state)
+{
+	struct poller *poller = poller_create(8, 8);
+	struct sshd sshd;
+	struct job	job;
+
+	start_node(&sshd, "exec /bin/sh -s");
+	job = loopback_job(&keys, sshd.port);
+	assert_read(poll_keeping(poller, &job));
+	await_runs(poller, 2);
+	later = 3500;
+	assert_read(poll_keeping(poller, &job));
+	await_runs(poller, 3);
+	later = 7000;
+	await_runs(poller, 3);
+	assert_int_equal(pool_kept(poller->pool), 1);
+	later = 7200;
+	await_runs(poller, 3);
+	assert_int_equal(pool_kept(poller->pool), 0);
+	later = 0;
+	sshd_stop(&sshd);
+	poller_free(poller);
+}
+
 int
 main(void)
 {
@@ -358,6 +397,7 @@ main(void)
 		cmocka_unit_test(slow_report_keeps_its_connection),
 		cmocka_unit_test(pool_that_is_never_idle_prepares_too),
 		cmocka_unit_test(nothing_is_left_on_the_node),
+		cmocka_unit_test(session_that_nobody_uses_is_ended),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
