@@ -242,6 +242,14 @@ find_job(PollerClient *client, uint64_t id)
 
 /* --- the lanes' pollers ---------------------------------------------------- */
 
+/* Kept sessions may take half of the poller's memory, at most 70 KB each.  Fewer
+ * than there are nodes would be of no use: each would go before its next turn. */
+static uint32_t
+most_kept_sessions(void)
+{
+	return setting_keep_sessions ? (uint32_t) setting_poller_memory * 1024 / 2 / 70 : 0;
+}
+
 static bool
 start_process(Lane *lane)
 {
@@ -249,7 +257,7 @@ start_process(Lane *lane)
 	struct poller_settings settings = {0};
 
 	settings.max_connections = alone ? 1 : setting_max_connections;
-	settings.max_kept_sessions = setting_keep_sessions && !alone ? setting_max_connections : 0;
+	settings.max_kept_sessions = alone ? 0 : most_kept_sessions();
 	settings.memory_limit = (uint64_t) setting_poller_memory * 1024 * 1024;
 	settings.nice = setting_nice;
 	drop_events(lane->client);

@@ -5,8 +5,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "ssh.h"
+
+/* For the pipe, epoll, files and name look-ups. */
+#define OTHER_DESCRIPTORS 64
 
 /* A job that waits: first for its delay, then for its turn. */
 struct waiting
@@ -286,6 +290,21 @@ pool_kept(const struct pool *pool)
 
 /* --- beginning and end ------------------------------------------------------- */
 
+/* Kept connections must not take the descriptors of those that are asked. */
+static void
+leave_descriptors(struct poller_settings *settings)
+{
+	struct rlimit limit;
+	rlim_t		others = (rlim_t) settings->max_connections + OTHER_DESCRIPTORS;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max == RLIM_INFINITY)
+		return;
+	if (limit.rlim_max <= others)
+		settings->max_kept_sessions = 0;
+	else if (settings->max_kept_sessions > limit.rlim_max - others)
+		settings->max_kept_sessions = (uint32_t) (limit.rlim_max - others);
+}
+
 struct pool *
 pool_create(struct loop *loop, const struct poller_settings *settings,
 			const struct pool_events *events)
@@ -296,6 +315,7 @@ pool_create(struct loop *loop, const struct poller_settings *settings,
 		return NULL;
 	pool->loop = loop;
 	pool->settings = *settings;
+	leave_descriptors(&pool->settings);
 	pool->events = *events;
 	pool->queue_end = &pool->queue;
 	link_init(&pool->active);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -383,6 +384,33 @@ session_that_nobody_uses_is_ended(void **state)
 	poller_free(poller);
 }
 
+/* The last test: the limit cannot be raised again. */
+static void
+kept_sessions_leave_descriptors_to_others(void **state)
+{
+	struct rlimit limit;
+	struct poller *poller;
+	struct sshd sshd;
+	char		names[5][16];
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max = 8 + 64 + 2;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	poller = poller_create(8, 8);
+	start_node(&sshd, "exec /bin/sh -s");
+	for (int i = 0; i < 5; i++)
+	{
+		struct job	job = loopback_job(&keys, sshd.port);
+
+		snprintf(names[i], sizeof(names[i]), "node%d", i);
+		job.node_name = names[i];
+		assert_read(poll_keeping(poller, &job));
+	}
+	assert_int_equal(pool_kept(poller->pool), 2);
+	sshd_stop(&sshd);
+	poller_free(poller);
+}
+
 int
 main(void)
 {
@@ -398,6 +426,7 @@ main(void)
 		cmocka_unit_test(pool_that_is_never_idle_prepares_too),
 		cmocka_unit_test(nothing_is_left_on_the_node),
 		cmocka_unit_test(session_that_nobody_uses_is_ended),
+		cmocka_unit_test(kept_sessions_leave_descriptors_to_others),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
