@@ -62,10 +62,13 @@ sub used
 {
 	my ($pid) = @_;
 	my ($rss) = slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
-	my @open = glob "/proc/$pid/fd/*";
+	# of the worker all but the database's own files, of which PostgreSQL keeps many
+	# open; the poller lets nobody look, but the size of its table shows
+	my @open = grep { $_ !~ m{/(base|global|pg_\w+)/} } map { readlink // '' } glob "/proc/$pid/fd/*";
+	my ($table) = slurp_file("/proc/$pid/status") =~ /^FDSize:\s+(\d+)/m;
 	my $stat = slurp_file("/proc/$pid/stat");
 	my @field = split / /, substr($stat, rindex($stat, ')') + 2);
-	return { rss => $rss, open => scalar @open, cpu => ($field[11] + $field[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK()), at => time };
+	return { rss => $rss, open => @open ? scalar @open : $table, cpu => ($field[11] + $field[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK()), at => time };
 }
 
 # past the start: sessions are open, caches filled
@@ -125,7 +128,7 @@ push @facts, [ 'soak: polls', $polls ],
   [ 'soak: nodes whose energy is not their counter\'s', $unbalanced ],
   [ 'soak: memory of the worker', grown('worker') ],
   [ 'soak: memory of the poller', grown('poller') ],
-  [ 'soak: open files of worker and poller', "$begin{worker}{open} and $begin{poller}{open}, then $end{worker}{open} and $end{poller}{open}" ],
+  [ 'soak: open files but tables of the worker, descriptor table of the poller', "$begin{worker}{open} and $begin{poller}{open}, then $end{worker}{open} and $end{poller}{open}" ],
   [ 'soak: CPU of the worker, of one core', share('worker') ],
   [ 'soak: CPU of the poller, of one core', share('poller') ];
 note("$_->[0]: $_->[1]") foreach @facts;
@@ -134,7 +137,7 @@ if ($ENV{TRIBE_POWER_FACTS})
 	append_to_file("$ENV{TRIBE_POWER_FACTS}/soak.tsv", join('', map { "$_->[0]\t$_->[1]\t./check soak\n" } @facts));
 }
 cmp_ok($end{worker}{open} - $begin{worker}{open}, '<=', 2, 'no files pile up in the worker');
-cmp_ok($end{poller}{open} - $begin{poller}{open}, '<=', 20, 'nor in the poller');
+cmp_ok($end{poller}{open}, '<=', $begin{poller}{open}, 'nor in the poller');
 cmp_ok($end{worker}{rss} - $begin{worker}{rss}, '<', 8192, 'no memory piles up in the worker');
 cmp_ok($end{poller}{rss} - $begin{poller}{rss}, '<', 8192, 'nor in the poller');
 
