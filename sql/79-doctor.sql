@@ -141,6 +141,16 @@ $$;
 COMMENT ON FUNCTION tribe_power_doctor_hub() IS
 'The part of tribe_power_doctor() that looks at the server: versions, worker, registry, pg_cron''s jobs.';
 
+CREATE FUNCTION tribe_power_rests(node text, "at" timestamptz) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT min(m.window_name) FROM @extschema@.tribe_power_maintenance_at("at") m
+    WHERE m.skip_polls AND (m.node_name IS NULL OR m.node_name = node)
+$$;
+COMMENT ON FUNCTION tribe_power_rests(text, timestamptz) IS
+'Used by tribe_power_doctor(): the name of a maintenance window with skip_polls that is open for that node at that time; NULL: none is.';
+
 CREATE FUNCTION tribe_power_doctor_nodes(
     node text,
     OUT "check" text,
@@ -158,27 +168,38 @@ DECLARE
     jitter CONSTANT interval := current_setting('tribe_power.jitter')::interval;
     -- what takes part in the total
     powers CONSTANT text[] := '{clock,rapl,nvidia,amdgpu,intel_gpu,powermetrics}';
+    resting text[] := '{}';
     found jsonb;
     r record;
 BEGIN
     FOR r IN
-        SELECT n.node_name AS name, s.last_attempt, s.last_error,
-               coalesce(n.poll_interval, period) AS every, coalesce(s.failures, 0) AS failures
+        SELECT n.node_name AS name, s.last_attempt, s.last_error, e.every, e.failures, a.allowed,
+               w.resting, w.rested
         FROM @extschema@.tribe_power_nodes n
         LEFT JOIN @extschema@.tribe_power_node_status s ON s.node_name = n.node_name
+        CROSS JOIN LATERAL (SELECT coalesce(n.poll_interval, period) AS every, coalesce(s.failures, 0) AS failures) e
+        CROSS JOIN LATERAL (SELECT 2.5 * CASE WHEN e.failures < 3 THEN e.every
+                                              ELSE greatest(e.every, interval '1 hour') END + jitter AS allowed) a
+        CROSS JOIN LATERAL (SELECT @extschema@.tribe_power_rests(n.node_name, now()) AS resting,
+                                   @extschema@.tribe_power_rests(n.node_name, now() - a.allowed) AS rested) w
         WHERE n.enabled AND (node IS NULL OR n.node_name = node)
         ORDER BY n.node_name
     LOOP
         "check" := 'last poll';
         node_name := r.name;
         remedy := NULL;
-        IF r.last_attempt IS NULL THEN
+        IF r.resting IS NOT NULL THEN
+            resting := resting || r.name;
+            status := 'ok';
+            detail := format('in maintenance window "%s", not polled', r.resting);
+        ELSIF r.last_attempt IS NULL THEN
             status := 'warn';
             detail := 'not polled yet';
             remedy := format('SELECT * FROM tribe_power_collect(ARRAY[%L]);', r.name);
-        ELSIF now() - r.last_attempt
-              > (2.5 * CASE WHEN r.failures < 3 THEN r.every
-                            ELSE greatest(r.every, interval '1 hour') END) + jitter THEN
+        ELSIF now() - r.last_attempt > r.allowed AND r.rested IS NOT NULL THEN
+            status := 'ok';
+            detail := format('maintenance window "%s" has just ended, the next poll is due', r.rested);
+        ELSIF now() - r.last_attempt > r.allowed THEN
             status := 'fail';
             detail := format('the last poll ended %s ago, it should be every %s',
                              date_trunc('second', now() - r.last_attempt), r.every);
@@ -213,7 +234,10 @@ BEGIN
     -- live; what cannot be asked is a finding, not the end of the examination
     BEGIN
         SELECT coalesce(jsonb_agg(e), '[]') INTO found
-        FROM @extschema@.tribe_power_examine(CASE WHEN node IS NOT NULL THEN ARRAY[node] END) e;
+        FROM @extschema@.tribe_power_examine(CASE
+            WHEN node IS NOT NULL THEN ARRAY[node]
+            WHEN resting <> '{}' THEN ARRAY(SELECT n.node_name FROM @extschema@.tribe_power_nodes n
+                                            WHERE n.enabled AND n.node_name <> ALL (resting)) END) e;
     EXCEPTION
         WHEN object_not_in_prerequisite_state OR insufficient_resources OR system_error OR undefined_file THEN
             "check" := 'login';
@@ -285,7 +309,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tribe_power_doctor_nodes(text) IS
-'The part of tribe_power_doctor() that looks at the enabled nodes, or at one: last poll, key file, and by a live poll login, host key and sources. Stores nothing; takes at most tribe_power.round_timeout.';
+'The part of tribe_power_doctor() that looks at the enabled nodes, or at one: last poll, key file, and by a live poll login, host key and sources. A node in a maintenance window with skip_polls is polled only if it is named. Stores nothing; takes at most tribe_power.round_timeout.';
 
 CREATE FUNCTION tribe_power_doctor_history(
     OUT "check" text,
@@ -299,6 +323,8 @@ CREATE FUNCTION tribe_power_doctor_history(
 DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
     yesterday CONSTANT date := (now() AT TIME ZONE zone)::date - 1;
+    day_start CONSTANT timestamptz := @extschema@.tribe_power_day_start(yesterday);
+    day_end CONSTANT timestamptz := @extschema@.tribe_power_day_start(yesterday + 1);
     stray bigint;
     future bigint;
 BEGIN
@@ -306,8 +332,7 @@ BEGIN
     IF EXISTS (
         SELECT m.node_name
         FROM @extschema@.tribe_power_metrics m
-        WHERE m."timestamp" >= yesterday::timestamp AT TIME ZONE zone
-          AND m."timestamp" < (yesterday + 1)::timestamp AT TIME ZONE zone
+        WHERE m."timestamp" >= day_start AND m."timestamp" < day_end
         EXCEPT
         SELECT d.node_name
         FROM @extschema@.tribe_power_daily d
@@ -337,10 +362,32 @@ BEGIN
         END IF;
     END IF;
     RETURN NEXT;
+
+    status := 'warn';
+    SELECT string_agg(i.indexrelid::regclass::text, ', ' ORDER BY i.indexrelid::regclass::text),
+           string_agg(CASE WHEN c.oid IS NULL THEN format('DROP INDEX %s;', i.indexrelid::regclass)
+                           ELSE format('ALTER TABLE %s DROP CONSTRAINT %I;', i.indrelid::regclass, c.conname) END, ' ')
+    INTO detail, remedy
+    FROM pg_index i
+    LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x')
+    WHERE i.indrelid = '@extschema@.tribe_power_metrics'::regclass;
+    IF detail IS NOT NULL THEN
+        "check" := 'indexes';
+        detail := format('a dump cannot be restored while tribe_power_metrics itself has an index: %s', detail);
+        remedy := remedy || '  -- and index its partitions instead, see tribe_power_partitions()';
+        RETURN NEXT;
+    END IF;
+
+    IF NOT current_setting('track_counts')::boolean THEN
+        "check" := 'track_counts';
+        detail := 'off: readings that come late to older days are not found, and no table is vacuumed by itself';
+        remedy := 'ALTER SYSTEM SET track_counts = on; SELECT pg_reload_conf();';
+        RETURN NEXT;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION tribe_power_doctor_history() IS
-'The part of tribe_power_doctor() that looks at the tables: totals up to date, nothing in the default partition.';
+'The part of tribe_power_doctor() that looks at the tables: totals up to date, nothing in the default partition, no index on tribe_power_metrics itself, inserts counted.';
 
 CREATE FUNCTION tribe_power_doctor(
     node text DEFAULT NULL,
@@ -357,7 +404,9 @@ CREATE FUNCTION tribe_power_doctor(
 BEGIN
     IF node IS NOT NULL AND NOT EXISTS (
         SELECT FROM @extschema@.tribe_power_nodes n WHERE n.node_name = node) THEN
-        RAISE EXCEPTION 'node "%" is not registered', node USING ERRCODE = 'undefined_object';
+        RAISE EXCEPTION 'node "%" is not registered', node
+            USING ERRCODE = 'undefined_object',
+                  HINT = 'SELECT node_name FROM tribe_power_nodes; lists those that are.';
     END IF;
     IF node IS NULL THEN
         RETURN QUERY SELECT h."check", NULL::text, h.status, h.detail, h.remedy

@@ -8,7 +8,7 @@ REVOKE ALL ON FUNCTION tribe_power_aggregate(date), tribe_power_aggregate(date, 
     tribe_power_key_file_state(text), tribe_power_examine(text[]),
     tribe_power_schedule(boolean), tribe_power_jobs(boolean), tribe_power_cron_schedule(interval), tribe_power_unschedule(), tribe_power_doctor(text),
     tribe_power_doctor_hub(), tribe_power_doctor_nodes(text), tribe_power_doctor_history(),
-    tribe_power_key_file_remedy(text),
+    tribe_power_key_file_remedy(text), tribe_power_rests(text, timestamptz),
     tribe_power_public_key(text), tribe_power_node_file(text), tribe_power_node_setup(text, boolean) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION tribe_power_is_preloaded(), tribe_power_is_served() TO pg_monitor;

@@ -5,7 +5,7 @@
 
 -- Operating: the doctor's findings without a node and with one that is not
 -- there, schedules without pg_cron, private key files by their mode.
-SELECT plan(30);
+SELECT plan(42);
 
 SELECT is(status, 'ok', 'doctor: versions agree') FROM tribe_power_doctor() WHERE "check" = 'versions';
 SELECT is(status, 'fail', 'doctor: no worker serves the test database')
@@ -29,6 +29,26 @@ SELECT matches(detail, '^identity_file: .*/nonexistent/the key', 'doctor: the li
 FROM tribe_power_doctor('gone') WHERE "check" = 'login';
 SELECT matches(remedy, 'ssh-keygen -q -t ed25519 -N '''' -f ''/nonexistent/the key''$', 'doctor: how to make a key, quoted for a shell')
 FROM tribe_power_doctor() WHERE "check" = 'private key';
+
+-- In a maintenance window nobody asks a node whose polls it skips, the doctor neither.
+INSERT INTO tribe_power_node_status (node_name, last_attempt, last_outcome) VALUES ('gone', now() - interval '1 day', 'read');
+INSERT INTO tribe_power_maintenance (window_name, node_name, during) VALUES ('rack', 'gone', tstzrange(now() - interval '1 hour', now() + interval '1 hour'));
+SELECT is(status, 'fail', 'doctor: a window in which polls go on changes nothing') FROM tribe_power_doctor('gone') WHERE "check" = 'last poll';
+UPDATE tribe_power_maintenance SET skip_polls = true;
+SELECT is(concat_ws('|', status, detail, remedy), 'ok|in maintenance window "rack", not polled', 'doctor: a window without polls')
+FROM tribe_power_doctor() WHERE "check" = 'last poll';
+SELECT is_empty($$SELECT FROM tribe_power_doctor() WHERE "check" = 'login'$$, 'doctor: and logs in nowhere');
+SELECT is(status, 'fail', 'doctor: but where that node is asked for') FROM tribe_power_doctor('gone') WHERE "check" = 'login';
+UPDATE tribe_power_maintenance SET during = tstzrange(now() - interval '1 hour', now() - interval '1 minute');
+SELECT is(concat_ws('|', status, detail), 'ok|maintenance window "rack" has just ended, the next poll is due', 'doctor: it has just ended')
+FROM tribe_power_doctor('gone') WHERE "check" = 'last poll';
+UPDATE tribe_power_maintenance SET during = tstzrange(now() - interval '2 hours', now() - interval '1 hour');
+SELECT is(status, 'fail', 'doctor: it ended long ago') FROM tribe_power_doctor('gone') WHERE "check" = 'last poll';
+UPDATE tribe_power_maintenance SET during = tstzrange(now() - interval '1 hour', now() + interval '1 hour'), node_name = 'another';
+SELECT is(status, 'fail', 'doctor: a window of another node') FROM tribe_power_doctor('gone') WHERE "check" = 'last poll';
+DELETE FROM tribe_power_maintenance;
+DELETE FROM tribe_power_node_status;
+
 SELECT throws_ok($$SELECT tribe_power_doctor('nobody')$$, '42704', 'node "nobody" is not registered');
 SELECT is(count(*), 0::bigint, 'doctor: nothing was stored') FROM tribe_power_node_status;
 
@@ -48,6 +68,17 @@ UPDATE tribe_power_nodes SET enabled = false;
 SELECT is(status, 'warn', 'doctor: all nodes are disabled') FROM tribe_power_doctor() WHERE "check" = 'registry';
 DO $$ BEGIN EXECUTE (SELECT remedy FROM tribe_power_doctor() WHERE "check" = 'registry'); END $$;
 SELECT is_empty($$SELECT FROM tribe_power_doctor() WHERE "check" = 'registry'$$, 'its remedy mends it');
+CREATE INDEX "by node" ON tribe_power_metrics (node_name);
+ALTER TABLE tribe_power_metrics ADD CONSTRAINT readings_key UNIQUE ("timestamp", node_name);
+SELECT is(status || ': ' || detail, 'warn: a dump cannot be restored while tribe_power_metrics itself has an index: public."by node", public.readings_key', 'doctor: indexes that a dump cannot hold')
+FROM tribe_power_doctor() WHERE "check" = 'indexes';
+DO $$ BEGIN EXECUTE (SELECT remedy FROM tribe_power_doctor() WHERE "check" = 'indexes'); END $$;
+SELECT is_empty($$SELECT FROM tribe_power_doctor() WHERE "check" = 'indexes'$$, 'its remedy mends it');
+SET track_counts = off;
+SELECT is(status, 'warn', 'doctor: inserts are not counted') FROM tribe_power_doctor() WHERE "check" = 'track_counts';
+SELECT matches(remedy, '^ALTER SYSTEM SET track_counts = on;', 'and how to mend that') FROM tribe_power_doctor() WHERE "check" = 'track_counts';
+RESET track_counts;
+SELECT is_empty($$SELECT FROM tribe_power_doctor() WHERE "check" = 'track_counts'$$, 'doctor: they are again');
 UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'tribe_power';
 SELECT is(array_agg("check" || ' ' || status ORDER BY "check"), '{"login fail","versions fail"}'::text[], 'doctor: library and SQL of different versions, nothing is polled')
 FROM tribe_power_doctor() WHERE "check" IN ('versions', 'login');
