@@ -27,7 +27,12 @@ const money = (amount, currency) => [amount.toLocaleString("en-GB", {minimumFrac
 function costTiles() {
 	if (!data.cost)
 		return;
+	if (data.cost.limit)
+		tile("Cost in report", "\u2013", null, ["not reckoned: more than " + data.cost.limit.toLocaleString("en-GB").replace(/,/g, "\u2009") + " hours of nodes",
+			"tribe_power_cost() takes any time"]);
 	const range = data.cost.range, rows = range || data.cost.month || [];
+	if (data.cost.limit && !rows.length)
+		return;
 	const priced = rows.filter(row => known(row.cost)), title = range ? "Cost in report" : "Cost this month";
 	const unpriced = rows.reduce((sum, row) => sum + row.kwh - row.priced, 0);
 	const notes = [unpriced > 1e-6 ? quantity(unpriced, "kWh") + " have no price" : "of what was measured"];

@@ -182,6 +182,25 @@ $$;
 COMMENT ON FUNCTION tribe_power_days_due() IS
 'The days whose totals upkeep brings up to date each time, oldest first: yesterday and today; the newest before them that has any; and those that a reading since yesterday reaches back to. Of older days tribe_power_add_up_late() takes care.';
 
+-- Before it is known how many there are, a step goes by a key that costs little:
+-- an hour by its start, any other by the date that it begins with, at 00:00 UTC.
+CREATE FUNCTION tribe_power_step_bounds(step text, key timestamptz, OUT start timestamptz, OUT stop timestamptz)
+    LANGUAGE sql STABLE STRICT
+    SET search_path = pg_catalog, pg_temp
+    AS $$
+    SELECT CASE WHEN step = 'hour' THEN key ELSE @extschema@.tribe_power_day_start(f.first) END,
+           CASE step
+               -- the last hour of a day may be half a one
+               WHEN 'hour' THEN least(key + interval '1 hour', @extschema@.tribe_power_day_start(
+                   (key AT TIME ZONE @extschema@.tribe_power_timezone())::date + 1))
+               WHEN 'quarter' THEN @extschema@.tribe_power_day_start((f.first + interval '3 months')::date)
+               ELSE @extschema@.tribe_power_day_start((f.first + ('1 ' || step)::interval)::date)
+           END
+    FROM (SELECT (key AT TIME ZONE 'UTC')::date AS first) f
+$$;
+COMMENT ON FUNCTION tribe_power_step_bounds(text, timestamptz) IS
+'Used by tribe_power_energy() and tribe_power_cost(): where a step (hour, day, week, month, quarter, year of tribe_power_timezone()) begins and ends; key is the start of an hour, and of other steps 00:00 UTC of the first date. NULL gives NULL.';
+
 -- Energy by step of the calendar in the zone that days are counted in.
 CREATE FUNCTION tribe_power_energy(
     "from" timestamptz,
@@ -233,39 +252,33 @@ BEGIN
                d.covered_seconds
         FROM @extschema@.tribe_power_daily d
         WHERE step <> 'hour' AND d.date >= first_day AND d.date < end_day
+    ), by_step AS (
+        SELECT p.start, p.node_name, sum(p.kwh) AS kwh, sum(p.counter) AS counter, sum(p.covered) AS covered
+        FROM part p
+        GROUP BY 1, 2
     ), total AS (
-        -- until it is known how many there are, a step is the date that it begins with
         SELECT p.start, CASE WHEN by_node THEN p.node_name END AS name,
                sum(p.kwh) AS kwh, sum(p.counter) AS counter, sum(p.covered) AS covered,
-               count(DISTINCT p.node_name)::integer AS nodes
-        FROM part p
+               count(*)::integer AS nodes, count(*) FILTER (WHERE p.covered > 0)::integer AS known
+        FROM by_step p
         GROUP BY 1, 2
     ), bounds AS (
         SELECT s.start AS key, b.start, least(b.stop, until) - greatest(b.start, range_start) AS length
         FROM (SELECT DISTINCT t.start FROM total t) s
-        CROSS JOIN LATERAL (SELECT (s.start AT TIME ZONE 'UTC')::date AS first) f
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN step = 'hour' THEN s.start ELSE @extschema@.tribe_power_day_start(f.first) END AS start,
-                   CASE step
-                       -- the last hour of a day may be half a one
-                       WHEN 'hour' THEN least(s.start + interval '1 hour',
-                                              @extschema@.tribe_power_day_start((s.start AT TIME ZONE zone)::date + 1))
-                       WHEN 'quarter' THEN @extschema@.tribe_power_day_start((f.first + interval '3 months')::date)
-                       ELSE @extschema@.tribe_power_day_start((f.first + ('1 ' || step)::interval)::date)
-                   END AS stop) b
+        CROSS JOIN LATERAL @extschema@.tribe_power_step_bounds(step, s.start) b
     ), measured AS (
         -- of a step that is cut by from, to or now, the part that can be known
-        SELECT b.start, t.name, t.kwh, t.counter, t.covered, t.nodes,
+        SELECT b.start, t.name, t.kwh, t.counter, t.covered, t.nodes, t.known,
                extract(epoch FROM greatest(b.length, interval '0'))::double precision * t.nodes AS seconds
         FROM total t JOIN bounds b ON b.key = t.start
     )
     SELECT m.start, m.name, m.kwh, least(m.covered / nullif(m.seconds, 0), 1),
            CASE WHEN m.covered >= 0.5 * m.seconds AND m.covered > 0
                 THEN m.kwh * greatest(m.seconds / m.covered, 1) END,
-           m.counter, m.kwh * 3.6e6 / nullif(m.covered, 0) * CASE WHEN by_node THEN 1 ELSE m.nodes END, m.nodes
+           m.counter, m.kwh * 3.6e6 / nullif(m.covered, 0) * m.known, m.nodes
     FROM measured m
     ORDER BY 1, 2;
 END
 $$;
 COMMENT ON FUNCTION tribe_power_energy(timestamptz, timestamptz, text, boolean) IS
-'Energy by step (hour, day, week, month, quarter, year of tribe_power_timezone()) and node, or with by_node false of the fleet (node_name NULL): period is the step''s start; energy_kwh what was measured; coverage the share of that time, up to now, whose energy is known, of the nodes that were read in it; energy_kwh_estimated energy_kwh / coverage, NULL below 0.5; energy_kwh_counter the exact part; avg_watts the mean over what was covered. The hours or days that begin in [from, to) count. Reads totals only, never readings. Raises invalid_parameter_value.';
+'Energy by step (hour, day, week, month, quarter, year of tribe_power_timezone()) and node, or with by_node false of the fleet (node_name NULL): period is the step''s start; energy_kwh what was measured; coverage the share of that time, up to now, whose energy is known, of the nodes that were read in it; energy_kwh_estimated energy_kwh / coverage, NULL below 0.5; energy_kwh_counter the exact part; avg_watts the mean over what was covered, for the fleet times the nodes of which anything was: those of which nothing is known add nothing. The hours or days that begin in [from, to) count. Reads totals only, never readings. Raises invalid_parameter_value.';

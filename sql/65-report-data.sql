@@ -105,7 +105,7 @@ BEGIN
       AND s >= CASE source WHEN 'hours' THEN 3600 ELSE coalesce(interval_seconds, 300) END;
     -- steps are of the local clock; whole days follow its changes
     step := coalesce(step, 86400 * greatest(ceil(span / 86400 / most_steps), 1));
-    midnight := date_trunc('day', "from", zone);
+    midnight := @extschema@.tribe_power_day_start(("from" AT TIME ZONE zone)::date);
     IF step < 86400 OR source = 'readings' THEN
         "from" := midnight + floor(extract(epoch FROM "from" - midnight) / step) * step * interval '1 second';
         steps := ceil(extract(epoch FROM "to" - "from") / step);
@@ -118,7 +118,7 @@ BEGIN
     IF source = 'hours' THEN
         "to" := least("from" + steps * step * interval '1 second', greatest("to", date_trunc('hour', "to", zone) + interval '1 hour'));
     ELSIF source = 'days' THEN
-        "to" := (((("to" - interval '1 microsecond') AT TIME ZONE zone)::date + 1)::timestamp AT TIME ZONE zone);
+        "to" := @extschema@.tribe_power_day_start((("to" - interval '1 microsecond') AT TIME ZONE zone)::date + 1);
     END IF;
 END
 $$;

@@ -69,24 +69,22 @@ CREATE FUNCTION tribe_power_report_days("from" timestamptz, "to" timestamptz) RE
         SELECT CASE WHEN "to" - "from" <= interval '400 days' THEN 'day' ELSE 'month' END AS step,
                @extschema@.tribe_power_timezone() AS zone
     ), range AS (
-        SELECT step, date_trunc(step, "from", zone) AS start,
-               (date_trunc(step, ("to" - interval '1 microsecond') AT TIME ZONE zone) + ('1 ' || step)::interval)
-               AT TIME ZONE zone AS stop
+        SELECT step, date_trunc(step, "from" AT TIME ZONE zone)::date AS first,
+               (date_trunc(step, ("to" - interval '1 microsecond') AT TIME ZONE zone) + ('1 ' || step)::interval)::date AS stop
         FROM unit
     )
     SELECT json_build_object('step', r.step,
         'rows', (SELECT json_agg(json_build_object(
                             'at', extract(epoch FROM p.at)::bigint,
-                            'kwh', round(e.energy_kwh::numeric, 4),
+                            'kwh', round(e.energy_kwh::numeric, 7),
                             'coverage', round(e.coverage::numeric, 4),
-                            'estimated', round(e.energy_kwh_estimated::numeric, 4),
-                            'counter', round(e.energy_kwh_counter::numeric, 4),
+                            'estimated', round(e.energy_kwh_estimated::numeric, 7),
+                            'counter', round(e.energy_kwh_counter::numeric, 7),
                             'nodes', e.nodes) ORDER BY p.at)
-                 FROM unit u,
-                      LATERAL (SELECT d AT TIME ZONE u.zone AS at
-                               FROM generate_series(r.start AT TIME ZONE u.zone, (r.stop AT TIME ZONE u.zone) - interval '1 hour',
-                                                    ('1 ' || u.step)::interval) d) p
-                 LEFT JOIN @extschema@.tribe_power_energy(r.start, r.stop, r.step, false) e ON e.period = p.at))
+                 FROM (SELECT @extschema@.tribe_power_day_start(d::date) AS at
+                       FROM generate_series(r.first::timestamp, r.stop - interval '1 day', ('1 ' || r.step)::interval) d) p
+                 LEFT JOIN @extschema@.tribe_power_energy(@extschema@.tribe_power_day_start(r.first),
+                     @extschema@.tribe_power_day_start(r.stop), r.step, false) e ON e.period = p.at))
     FROM range r
 $$;
 COMMENT ON FUNCTION tribe_power_report_days(timestamptz, timestamptz) IS

@@ -88,7 +88,7 @@ BEGIN
             'now', CASE WHEN n.fresh THEN round(n.now::numeric, 1) END,
             'read', extract(epoch FROM n.last_reading)::bigint,
             'idle', n.budget_idle_watts, 'typical', n.budget_typical_watts, 'budget', n.budget_peak_watts,
-            'kwh', round((n.joules / 3.6e6)::numeric, 4), 'covered', round(n.covered::numeric),
+            'kwh', round((n.joules / 3.6e6)::numeric, 7), 'covered', round(n.covered::numeric),
             'mean', round(n.mean::numeric, 1), 'peak', round(n.peak::numeric, 1), 'spark', s.line)) AS line
         FROM node n LEFT JOIN spark s ON s.node_name = n.name
         LEFT JOIN fleet f ON f.node_name = n.name
@@ -151,7 +151,7 @@ BEGIN
         'source', plan.source, 'step', plan.step,
         'edges', (SELECT array_to_json(array_agg(extract(epoch FROM
                              CASE WHEN plan.step < 86400 OR plan.source = 'readings' THEN plan."from" + i * plan.step * interval '1 second'
-                                  ELSE ((plan."from" AT TIME ZONE zone)::date + i * (plan.step / 86400))::timestamp AT TIME ZONE zone END)::bigint ORDER BY i))
+                                  ELSE @extschema@.tribe_power_day_start((plan."from" AT TIME ZONE zone)::date + i * (plan.step / 86400)) END)::bigint ORDER BY i))
                   FROM generate_series(0, plan.steps) i),
         'offsets', @extschema@.tribe_power_report_offsets(least(plan."from", now()), greatest(plan."to", now())),
         'now', @extschema@.tribe_power_report_now(),

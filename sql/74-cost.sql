@@ -175,13 +175,17 @@ CREATE FUNCTION tribe_power_price_pieces(
     SET jit = off           -- which takes longer than all the rest
     AS $$
     WITH hour AS (
-        SELECT h.hour, h.hour AT TIME ZONE z.zone AS local,
+        SELECT h.hour, e.ends, l.local,
                -- a clock that is changed within the hour leaves it without a price
-               (h.hour + interval '1 hour' - interval '1 microsecond') AT TIME ZONE z.zone
-                   - h.hour AT TIME ZONE z.zone = interval '1 hour' - interval '1 microsecond' AS steady
+               (e.ends - interval '1 microsecond') AT TIME ZONE z.zone - l.local
+                   = e.ends - interval '1 microsecond' - h.hour AS steady
         FROM (SELECT DISTINCT t.hour FROM @extschema@.tribe_power_hourly t
-              WHERE t.hour >= "from" AND t.hour < "to") h,
-             (SELECT @extschema@.tribe_power_timezone() AS zone) z
+              WHERE t.hour >= "from" AND t.hour < "to") h
+        CROSS JOIN (SELECT @extschema@.tribe_power_timezone() AS zone) z
+        CROSS JOIN LATERAL (SELECT h.hour AT TIME ZONE z.zone AS local) l
+        -- the last hour of a day may be half a one
+        CROSS JOIN LATERAL (SELECT CASE WHEN l.local::time > '23:00' THEN (@extschema@.tribe_power_step_bounds('hour', h.hour)).stop
+                                        ELSE h.hour + interval '1 hour' END AS ends) e
     ), pair AS (
         SELECT 'default' AS tariff, 'default' AS region
         UNION
@@ -193,22 +197,22 @@ CREATE FUNCTION tribe_power_price_pieces(
         CROSS JOIN LATERAL (VALUES (time '00:00'), (t.from_time), (t.to_time)) b (clock)
         WHERE b.clock IS NOT NULL
     ), start AS (
-        SELECT x.tariff, x.region, h.hour, h.steady, h.hour AS starts FROM pair x, hour h
+        SELECT x.tariff, x.region, h.hour, h.ends, h.steady, h.hour AS starts FROM pair x, hour h
         UNION
-        SELECT x.tariff, x.region, h.hour, h.steady, h.hour + (d.day + c.clock - h.local)
+        SELECT x.tariff, x.region, h.hour, h.ends, h.steady, h.hour + (d.day + c.clock - h.local)
         FROM hour h
         CROSS JOIN LATERAL (VALUES (h.local::date), (h.local::date + 1)) d (day)
-        JOIN clock c ON d.day + c.clock > h.local AND d.day + c.clock < h.local + interval '1 hour'
+        JOIN clock c ON d.day + c.clock > h.local AND d.day + c.clock < h.local + (h.ends - h.hour)
         JOIN pair x ON x.tariff = c.tariff
         UNION
-        SELECT x.tariff, x.region, h.hour, h.steady, c.valid_from
+        SELECT x.tariff, x.region, h.hour, h.ends, h.steady, c.valid_from
         FROM pair x, hour h
         CROSS JOIN LATERAL (
             SELECT g.valid_from FROM @extschema@.tribe_power_carbon g
             WHERE g.region = x.region AND g.valid_from > h.hour
-              AND g.valid_from < h.hour + interval '1 hour') c
+              AND g.valid_from < h.ends) c
     ), valued AS (
-        SELECT s.tariff, s.region, s.hour, s.starts,
+        SELECT s.tariff, s.region, s.hour, s.ends, s.starts,
                CASE WHEN s.steady THEN p.price_per_kwh END AS price_per_kwh,
                CASE WHEN s.steady THEN p.currency END AS currency,
                (SELECT g.gco2_per_kwh FROM @extschema@.tribe_power_carbon g
@@ -226,7 +230,7 @@ CREATE FUNCTION tribe_power_price_pieces(
     )
     SELECT c.tariff, c.region, c.hour, c.starts,
            coalesce(lead(c.starts) OVER (PARTITION BY c.tariff, c.region, c.hour ORDER BY c.starts),
-                    c.hour + interval '1 hour'),
+                    c.ends),
            (count(*) OVER (PARTITION BY c.tariff, c.region, c.hour))::integer,
            c.price_per_kwh, c.currency, c.gco2_per_kwh
     FROM changed c
@@ -247,8 +251,8 @@ CREATE FUNCTION tribe_power_price_of_day(
     AS $$
 DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
-    day_start CONSTANT timestamptz := day::timestamp AT TIME ZONE zone;
-    day_end CONSTANT timestamptz := (day + 1)::timestamp AT TIME ZONE zone;
+    day_start CONSTANT timestamptz := @extschema@.tribe_power_day_start(day);
+    day_end CONSTANT timestamptz := @extschema@.tribe_power_day_start(day + 1);
     p record;
 BEGIN
     SELECT q.price_per_kwh, q.currency INTO price_per_kwh, currency
@@ -301,6 +305,8 @@ CREATE FUNCTION tribe_power_cost(
 DECLARE
     zone CONSTANT text := @extschema@.tribe_power_timezone();
     until CONSTANT timestamptz := least("to", now());
+    first_day date;
+    end_day date;
 BEGIN
     IF step IS NULL OR step NOT IN ('hour', 'day', 'week', 'month', 'quarter', 'year') THEN
         RAISE EXCEPTION 'invalid step: %', quote_nullable(step)
@@ -311,6 +317,10 @@ BEGIN
         RAISE EXCEPTION 'from and to must be finite times'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    -- the days that lie in [from, to) as a whole
+    first_day := ("from" AT TIME ZONE zone)::date;
+    first_day := first_day + (@extschema@.tribe_power_day_start(first_day) < "from")::integer;
+    end_day := ("to" AT TIME ZONE zone)::date;
     RETURN QUERY
     WITH hourly AS MATERIALIZED (
         SELECT h.node_name, h.hour, round(h.energy_kwh::numeric, 9) AS kwh, h.covered_seconds AS covered
@@ -327,8 +337,7 @@ BEGIN
         FROM @extschema@.tribe_power_daily d
         LEFT JOIN by_day b ON b.node_name = d.node_name AND b.date = d.date
         WHERE step <> 'hour'
-          AND d.date::timestamp AT TIME ZONE zone >= "from"
-          AND (d.date + 1)::timestamp AT TIME ZONE zone <= "to"
+          AND d.date >= first_day AND d.date < end_day
           -- by energy: readings that overlap a little cover less by the hour than by the day
           AND (b.date IS NULL OR coalesce(b.kwh, 0) < d.energy_kwh::numeric - 1e-6)
     ), node AS MATERIALIZED (
@@ -338,12 +347,13 @@ BEGIN
     ), piece AS MATERIALIZED (
         SELECT * FROM @extschema@.tribe_power_price_pieces("from", "to")
     ), cut AS (
-        SELECT DISTINCT p.hour, (extract(epoch FROM p.starts - p.hour) / 60)::integer AS minute
+        SELECT p.hour, (extract(epoch FROM p.starts - p.hour) / 60)::integer AS minute, max(p.ends) AS ends
         FROM piece p
         WHERE p.pieces > 1
+        GROUP BY 1, 2
     ), run AS (
         -- hours in pieces that follow each other, of a day at most
-        SELECT min(c.hour) AS starts, max(c.hour) + interval '1 hour' AS ends, array_agg(c.minute) AS minutes
+        SELECT min(c.hour) AS starts, max(c.ends) AS ends, array_agg(c.minute) AS minutes
         FROM (SELECT cut.*, cut.hour - dense_rank() OVER (ORDER BY cut.hour) * interval '1 hour' AS island
               FROM cut) c
         GROUP BY c.island, (extract(epoch FROM c.hour) / 86400)::bigint
@@ -396,7 +406,7 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM whole_day d
                           WHERE d.node_name = p.node_name AND d.date = (p.starts AT TIME ZONE zone)::date)
         UNION ALL
-        SELECT d.node_name, d.date::timestamp AT TIME ZONE zone, d.kwh, d.covered,
+        SELECT d.node_name, @extschema@.tribe_power_day_start(d.date), d.kwh, d.covered,
                v.price_per_kwh, v.currency, v.gco2_per_kwh
         FROM whole_day d
         JOIN node n ON n.node_name = d.node_name
@@ -404,15 +414,14 @@ BEGIN
     ), placed AS (
         SELECT p.node_name, p.starts, p.kwh, p.covered, p.price_per_kwh, p.gco2_per_kwh,
                CASE WHEN p.kwh IS NOT NULL THEN p.currency END AS currency,
-               date_trunc(step, p.starts AT TIME ZONE zone) AS local
+               CASE WHEN step = 'hour' THEN p.starts
+                    ELSE date_trunc(step, p.starts AT TIME ZONE zone) AT TIME ZONE 'UTC' END AS key
         FROM all_part p
     ), timed AS (
-        SELECT CASE WHEN step = 'hour' THEN p.starts ELSE p.local AT TIME ZONE zone END AS start,
-               CASE WHEN step = 'hour' THEN p.starts + interval '1 hour'
-                    ELSE (p.local + CASE step WHEN 'quarter' THEN interval '3 months'
-                                    ELSE ('1 ' || step)::interval END) AT TIME ZONE zone END AS stop,
-               CASE WHEN by_node THEN p.node_name END AS name, p.*
+        SELECT b.start, b.stop, CASE WHEN by_node THEN p.node_name END AS name, p.*
         FROM placed p
+        JOIN (SELECT k.key, s.* FROM (SELECT DISTINCT q.key FROM placed q) k
+              CROSS JOIN LATERAL @extschema@.tribe_power_step_bounds(step, k.key) s) b ON b.key = p.key
     ), total AS (
         SELECT t.start, t.name, sum(t.covered) AS covered,
                -- of a step that is cut by from, to or now, the part that can be known

@@ -37,11 +37,12 @@ BEGIN
                 FROM (SELECT * FROM cost ORDER BY kwh DESC, node_name LIMIT 2000) n)
         INTO of_range, of_nodes;
     END IF;
-    RETURN json_build_object('month', this_month, 'range', of_range, 'nodes', of_nodes);
+    RETURN json_build_object('month', this_month, 'range', of_range, 'nodes', of_nodes,
+        'limit', CASE WHEN nodes * extract(epoch FROM "to" - "from") / 3600 > most_rows THEN most_rows END);
 END
 $$;
 COMMENT ON FUNCTION tribe_power_report_cost(timestamptz, timestamptz) IS
-'Used by tribe_power_report(): cost of this month and of that time, by currency and by node, from tribe_power_cost(); NULL without tariffs, and each part NULL where too many hours would have to be priced.';
+'Used by tribe_power_report(): cost of this month and of that time, by currency and by node, from tribe_power_cost(); NULL without tariffs, and each part NULL where too many hours would have to be priced; limit then says how many hours of nodes are, if that is so of the time asked for.';
 
 CREATE FUNCTION tribe_power_report_events("from" timestamptz, "to" timestamptz) RETURNS json
     LANGUAGE plpgsql STABLE

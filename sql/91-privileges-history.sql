@@ -10,5 +10,6 @@ GRANT EXECUTE ON FUNCTION tribe_power_energy(timestamptz, timestamptz, text, boo
 REVOKE ALL ON FUNCTION tribe_power_import(regclass, regclass), tribe_power_import_number(text),
     tribe_power_import_json(text), tribe_power_import_epoch(double precision), tribe_power_import_time(text), tribe_power_import_column(regclass, text, text),
     tribe_power_import_check(regclass, text[]) FROM PUBLIC;
-REVOKE ALL ON FUNCTION tribe_power_day_start(date), tribe_power_add_up_late() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION tribe_power_day_start(date) TO pg_monitor;
+REVOKE ALL ON FUNCTION tribe_power_add_up_late() FROM PUBLIC;
+-- tribe_power_energy() is run with the rights of who calls it, and reckons with these
+GRANT EXECUTE ON FUNCTION tribe_power_day_start(date), tribe_power_step_bounds(text, timestamptz) TO PUBLIC;

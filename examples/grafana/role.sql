@@ -11,4 +11,4 @@ GRANT SELECT ON tribe_power_metrics, tribe_power_hourly, tribe_power_daily, trib
     tribe_power_latest, tribe_power_fleet, tribe_power_fleet_total, tribe_power_gpus, tribe_power_monthly,
     tribe_power_events, tribe_power_alerts TO grafana_power;
 GRANT EXECUTE ON FUNCTION tribe_power_energy(timestamptz, timestamptz, text, boolean),
-    tribe_power_cost(timestamptz, timestamptz, text, boolean), tribe_power_day_start(date) TO grafana_power;
+    tribe_power_cost(timestamptz, timestamptz, text, boolean) TO grafana_power;

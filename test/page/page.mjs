@@ -245,6 +245,7 @@ for (const name of ["fleet", "hostile", "year", "empty"])
 	ok((await page.locator("#power-note").textContent()).includes("the 10 nodes of most energy and the others together"), "which the page says");
 	is(await page.evaluate(() => data.all.series.map((s, i) => s.watts[100] || 0).reduce((a, b) => a + b, data.all.fleet.others[100]).toFixed(0)),
 		await page.evaluate(() => data.all.fleet.watts[100].toFixed(0)), "together they are the fleet");
+	ok((await page.locator("#tiles").textContent()).replace(/\s/g, " ").includes("Cost in report\u2013not reckoned: more than 300 000 hours of nodes"), "a cost that would take too long: said", await page.locator("#tiles").textContent());
 	is(await page.locator("#nodes tbody tr").count(), 50, "the table begins with fifty");
 	await page.getByRole("button", {name: "Show all 1000 nodes"}).click();
 	is(await page.locator("#nodes tbody tr").count(), 1000, "and has them all");

@@ -5,7 +5,7 @@
 
 -- Readings that come late, to days older than yesterday; and what energy() makes of
 -- steps that are cut, of nodes that come and go.  Days are counted in Europe/Berlin.
-SELECT plan(35);
+SELECT plan(37);
 SET TimeZone = 'Europe/Berlin';
 LOAD 'tribe_power';
 INSERT INTO tribe_power_nodes (node_name, address) VALUES ('a', 'a');
@@ -123,6 +123,12 @@ SELECT results_eq($$SELECT node_name, round(energy_kwh::numeric, 6), round(cover
                   $$VALUES ('comes', 57.6, 0.8, 72.0, 100.0), ('goes', 14.4, 0.2, NULL, 100), ('stays', 72, 1, 72, 100)$$, 'by node');
 SELECT results_eq($$SELECT nodes, round(energy_kwh::numeric, 6), round(coverage::numeric, 6), round(energy_kwh_estimated::numeric, 6), round(avg_watts::numeric, 6) FROM tribe_power_energy('2024-06-01', '2024-07-01', 'month', false)$$,
                   $$VALUES (3, 144.0, round(2.0 / 3, 6), 216.0, 300.0)$$, 'of the fleet: as if all three had run all the time');
+INSERT INTO tribe_power_daily (node_name, date, energy_kwh, sample_count, coverage, covered_seconds, day_seconds)
+VALUES ('blind', '2024-06-01', NULL, 288, 0, 0, 86400);
+SELECT results_eq($$SELECT nodes, round(energy_kwh::numeric, 6), round(coverage::numeric, 6), round(avg_watts::numeric, 6) FROM tribe_power_energy('2024-06-01', '2024-07-01', 'month', false)$$,
+                  $$VALUES (4, 144.0, 0.5, 300.0)$$, 'one without a power source lowers the coverage and adds no watt');
+SELECT is(avg_watts, NULL, 'nor has any by itself') FROM tribe_power_energy('2024-06-01', '2024-07-01', 'month') WHERE node_name = 'blind';
+DELETE FROM tribe_power_daily WHERE node_name = 'blind';
 SELECT is((SELECT sum(energy_kwh) FROM tribe_power_energy('2024-06-01', '2024-07-01', 'day', false)), 144::float8, 'by day: two nodes each');
 SELECT is((SELECT min(coverage) FROM tribe_power_energy('2024-06-01', '2024-07-01', 'day', false)), 1::float8, 'all of it covered');
 

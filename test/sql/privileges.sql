@@ -40,7 +40,7 @@ SELECT is_empty($$
     JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'tribe_power'
     WHERE has_function_privilege('tribe_nobody', p.oid, 'EXECUTE')
-      AND p.proname NOT IN ('tribe_power_version', 'tribe_power_schema', 'tribe_power_sql_version', 'tribe_power_timezone', 'tribe_power_remedy', 'tribe_power_check', 'tribe_power_fingerprint')$$,
+      AND p.proname NOT IN ('tribe_power_version', 'tribe_power_schema', 'tribe_power_sql_version', 'tribe_power_timezone', 'tribe_power_day_start', 'tribe_power_step_bounds', 'tribe_power_remedy', 'tribe_power_check', 'tribe_power_fingerprint')$$,
     'no other function is anybody''s');
 SELECT is_empty($$
     SELECT p.oid::regprocedure FROM pg_proc p

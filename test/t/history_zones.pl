@@ -68,6 +68,33 @@ SQL
 				FROM tribe_power_energy(tribe_power_day_start('$_'::date - 2), tribe_power_day_start('$_'::date + 3), '$step') e} } @{ $around{$zone} }),
 				join("\n", map { 't|t|t' } @{ $around{$zone} }), "$is: energy by $step");
 		}
+		# 0.4 EUR until noon, 0.2 EUR after it; an hour within which the clock changes (Chatham) has no price
+		$hub->safe_psql('postgres', q{INSERT INTO tribe_power_tariffs (rate, price_per_kwh, currency, from_time, to_time) VALUES ('early', 0.4, 'EUR', '00:00', '12:00'), ('late', 0.2, 'EUR', '12:00', '24:00')});
+		my $cost = $hub->safe_psql('postgres', join(' UNION ALL ', map { qq{
+			SELECT round(sum(CASE WHEN (t AT TIME ZONE '$zone')::time < '12:00' THEN 0.4 ELSE 0.2 END) / 600, 6)
+			FROM generate_series(tribe_power_day_start('$_'::date - 2), tribe_power_day_start('$_'::date + 3) - interval '1 minute', interval '1 minute') t} } @{ $around{$zone} }));
+		foreach my $step ('hour', 'day', 'month')
+		{
+			is($hub->safe_psql('postgres', join(' UNION ALL ', map { qq{
+				SELECT round(sum(coalesce(cost, energy_kwh * 0.4)), 6)
+				FROM tribe_power_cost(tribe_power_day_start('$_'::date - 2), tribe_power_day_start('$_'::date + 3), '$step')} } @{ $around{$zone} })),
+				$cost, "$is: cost by $step, as counted by the minute");
+			is($hub->safe_psql('postgres', join(' UNION ALL ', map { qq{
+				SELECT count(*) FROM (SELECT e.period, round(sum(e.energy_kwh)::numeric, 6), round(max(e.coverage)::numeric, 6) FROM tribe_power_energy(tribe_power_day_start('$_'::date - 2), tribe_power_day_start('$_'::date + 3), '$step') e GROUP BY 1
+				EXCEPT SELECT c.period, round(sum(c.energy_kwh), 6), round(max(c.coverage)::numeric, 6) FROM tribe_power_cost(tribe_power_day_start('$_'::date - 2), tribe_power_day_start('$_'::date + 3), '$step') c GROUP BY 1) x} } @{ $around{$zone} })),
+				join("\n", map { 0 } @{ $around{$zone} }), "$is: of the same energy, periods and coverage");
+		}
+		is($hub->safe_psql('postgres', join(' UNION ALL ', map { qq{
+			SELECT count(*), round(sum((r ->> 'kwh')::numeric), 3) = (SELECT round(sum(energy_kwh)::numeric, 3) FROM tribe_power_daily WHERE date BETWEEN '$_'::date - 2 AND '$_'::date + 2)
+			FROM json_array_elements(tribe_power_report_data(tribe_power_day_start('$_'::date - 2), tribe_power_day_start('$_'::date + 3)) #> '{days,rows}') r} } @{ $around{$zone} })),
+			join("\n", map { '5|t' } @{ $around{$zone} }), "$is: the report has all days");
+		# where only the days are left
+		$hub->safe_psql('postgres', 'DELETE FROM tribe_power_hourly; UPDATE tribe_power_tariffs SET price_per_kwh = 0.4');
+		is($hub->safe_psql('postgres', join(' UNION ALL ', map { qq{
+			SELECT count(*), bool_and(c.cost = 0.4 * c.energy_kwh), bool_and(c.period = tribe_power_day_start((c.period AT TIME ZONE '$zone')::date)), round(sum(c.energy_kwh), 6) = (SELECT round(sum(d.energy_kwh)::numeric, 6) FROM tribe_power_daily d WHERE d.date BETWEEN '$_'::date - 2 AND '$_'::date + 2)
+			FROM tribe_power_cost(tribe_power_day_start('$_'::date - 2), tribe_power_day_start('$_'::date + 3)) c} } @{ $around{$zone} })),
+			join("\n", map { '5|t|t|t' } @{ $around{$zone} }), "$is: days without their hours have a price, too");
+		$hub->safe_psql('postgres', 'SELECT tribe_power_refresh(d.date) FROM (SELECT date FROM tribe_power_daily ORDER BY 1) d');
 	}
 }
 
