@@ -7,9 +7,11 @@
 
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "node_log.h"
 #include "remedy.h"
+#include "suspects.h"
 #include "ticks.h"
 
 typedef struct Budget
@@ -85,4 +87,14 @@ node_log_change(const RoundNode *node)
 	reading_summary(&node->reading, node->context.type, summary, sizeof(summary));
 	ereport(LOG, (errmsg("node \"%s\": %s", node->name, summary),
 				  left_out > 0 ? errdetail("%d lines about it were left out.", left_out) : 0));
+}
+
+void
+node_log_set_aside(const RoundNode *node, TimestampTz until)
+{
+	ereport(LOG,
+			(errmsg("node \"%s\" is set aside until %s: the poller ended %d times in a row while polling it",
+					node->name, timestamptz_to_str(until), SUSPECT_MOST_DEATHS),
+			 errdetail("The last time: %s.", node->error),
+			 errhint("%s", remedy_fill_in(outcome_remedy(OUTCOME_SET_ASIDE), node))));
 }

@@ -18,4 +18,8 @@ extern void node_log_change(const RoundNode *node);
 #define NODE_LOG_BURST 6
 #define NODE_LOG_MINUTES 10
 
+/* Says that the node is set aside, until when and what to do; at most one line a
+ * node and hour, so without a budget. */
+extern void node_log_set_aside(const RoundNode *node, TimestampTz until);
+
 #endif

@@ -3,9 +3,15 @@
  *
  * A poller may die, hang, grow or lie at any moment; whatever it does becomes a
  * result with a reason.  What is not yet under way when a poller ends goes to
- * the next one, in the same round.  There are two lanes, each with a poller of
- * its own: the common one, and one that polls a single node at a time, for those
- * that were under way when a poller ended; so one node cannot starve the others.
+ * the next one, in the same round.
+ *
+ * Lanes, each with a poller of its own at need, keep apart what was under way when
+ * a poller ended (suspects.h), so that one node cannot starve the others:
+ *
+ *	common	all others
+ *	few		some of those with one such end, at a time
+ *	alone	one that was there at two ends; several lanes, which take the next
+ *			from the queue, a lane whose jobs wait and have no poller
  */
 #include "postgres.h"
 
@@ -32,11 +38,19 @@
  * with the poller itself, so the lane's jobs are given up. */
 #define MAX_FRUITLESS 3
 
+/* Pollers with a single node each, at a time. */
+#define MOST_ALONE 4
+
+/* How many are "few": an eighth of what is polled at a time, or this many. */
+#define LEAST_FEW 8
+
 typedef enum LaneKind
 {
 	LANE_COMMON,
+	LANE_FEW,
+	LANE_QUEUE,					/* no poller: the jobs wait for one of the rest */
 	LANE_ALONE,
-	LANE_COUNT
+	LANE_COUNT = LANE_ALONE + MOST_ALONE
 } LaneKind;
 
 typedef struct Lane
@@ -126,13 +140,12 @@ client_reset(void *arg)
 int
 poller_client_pending(const PollerClient *client)
 {
-	return client->lanes[LANE_COMMON].pending + client->lanes[LANE_ALONE].pending;
-}
+	int			pending = 0;
+	int			i;
 
-static Lane *
-job_lane(PollerClient *client, const PollerJob *job)
-{
-	return &client->lanes[job->alone ? LANE_ALONE : LANE_COMMON];
+	for (i = 0; i < LANE_COUNT; i++)
+		pending += client->lanes[i].pending;
+	return pending;
 }
 
 /* --- jobs ------------------------------------------------------------------ */
@@ -147,6 +160,22 @@ forget_job(Lane *lane, PollerJob *job)
 		lane->unsent--;
 	if (lane->pending == 0)
 		lane->longest_ms = 0;
+}
+
+static void
+add_job(Lane *lane, PollerJob *job)
+{
+	job->lane = lane;
+	dlist_push_tail(&lane->jobs, &job->node);
+	lane->pending++;
+	lane->unsent++;
+	/* a poller that had nothing to do was silent by right until now */
+	if (lane->pending == 1)
+		lane->process.heard = ticks_now();
+	lane->longest_ms = Max(lane->longest_ms,
+						   (uint64_t) job->job.start_delay_ms +
+						   job->job.connect_timeout_ms * (uint64_t) 2 +
+						   job->job.node_timeout_ms);
 }
 
 /* A result that no poller gave. */
@@ -190,7 +219,7 @@ void
 poller_client_cancel(PollerClient *client, PollerJob *job,
 					 enum outcome outcome, const char *error)
 {
-	fail_job(job_lane(client, job), job, outcome, error);
+	fail_job(job->lane, job, outcome, error);
 }
 
 void
@@ -213,23 +242,21 @@ poller_client_stop(PollerClient *client)
 void
 poller_client_submit(PollerClient *client, PollerJob *job)
 {
-	Lane	   *lane = job_lane(client, job);
+	static const LaneKind lane_of_company[] = {
+		[COMPANY_ANY] = LANE_COMMON,
+		[COMPANY_FEW] = LANE_FEW,
+		[COMPANY_NONE] = LANE_QUEUE,
+	};
 
 	job->job.id = ++client->next_id;
 	job->state = SESSION_QUEUED;
 	job->started = 0;
 	job->sent = false;
 	((JobEntry *) hash_search(client->by_id, &job->job.id, HASH_ENTER, NULL))->job = job;
-	dlist_push_tail(&lane->jobs, &job->node);
-	lane->pending++;
-	lane->unsent++;
-	/* a poller that had nothing to do was silent by right until now */
-	if (lane->pending == 1)
-		lane->process.heard = ticks_now();
-	lane->longest_ms = Max(lane->longest_ms,
-						   (uint64_t) job->job.start_delay_ms +
-						   job->job.connect_timeout_ms * (uint64_t) 2 +
-						   job->job.node_timeout_ms);
+	/* these wait for their turn anyway: one that lets it pass would hold up others */
+	if (job->company != COMPANY_ANY)
+		job->job.start_delay_ms = 0;
+	add_job(&client->lanes[lane_of_company[job->company]], job);
 }
 
 static PollerJob *
@@ -253,24 +280,65 @@ most_kept_sessions(void)
 static bool
 start_process(Lane *lane)
 {
-	bool		alone = lane == &lane->client->lanes[LANE_ALONE];
+	LaneKind	kind = lane - lane->client->lanes;
 	struct poller_settings settings = {0};
 
-	settings.max_connections = alone ? 1 : setting_max_connections;
-	settings.max_kept_sessions = alone ? 0 : most_kept_sessions();
+	if (kind == LANE_COMMON)
+	{
+		settings.max_connections = setting_max_connections;
+		settings.max_kept_sessions = most_kept_sessions();
+	}
+	else if (kind == LANE_FEW)
+		settings.max_connections = Max(Min(LEAST_FEW, setting_max_connections),
+									   setting_max_connections / 8);
+	else
+		settings.max_connections = 1;
 	settings.memory_limit = (uint64_t) setting_poller_memory * 1024 * 1024;
 	settings.nice = setting_nice;
 	drop_events(lane->client);
 	return poller_process_start(&lane->process, &settings);
 }
 
-/* Starts a poller if there is work and none runs, and gives it the jobs. */
+/* Gives each idle lane for a single node one from the queue, the first in line. */
+static void
+serve_queue(PollerClient *client)
+{
+	Lane	   *queue = &client->lanes[LANE_QUEUE];
+	int			i;
+
+	for (i = LANE_ALONE; i < LANE_COUNT && queue->pending > 0; i++)
+	{
+		Lane	   *lane = &client->lanes[i];
+		PollerJob  *job;
+
+		if (lane->pending > 0)
+			continue;
+		job = dlist_head_element(PollerJob, node, &queue->jobs);
+		dlist_delete(&job->node);
+		queue->pending--;
+		queue->unsent--;
+		add_job(lane, job);
+	}
+}
+
+/*
+ * Starts a poller if there is work and none runs, and gives it the jobs.  Ends one
+ * for suspects that has no work left.
+ */
 static void
 ensure_process(Lane *lane)
 {
+	LaneKind	kind = lane - lane->client->lanes;
 	dlist_mutable_iter iter;
 	struct wire_writer writer;
 
+	if (kind == LANE_QUEUE)
+		return;
+	if (kind != LANE_COMMON && lane->pending == 0 && lane->process.pid != 0)
+	{
+		drop_events(lane->client);
+		poller_process_end(&lane->process, true);
+	}
 	if (lane->unsent == 0)
 		return;
 	if (lane->process.pid == 0 && !start_process(lane))
@@ -349,7 +417,7 @@ handle_frame(void *arg, const struct wire_frame *frame)
 			if (!wire_decode_state(frame, &state))
 				return false;
 			job = find_job(client, state.id);
-			if (job != NULL && job_lane(client, job) == lane)
+			if (job != NULL && job->lane == lane)
 			{
 				if (job->started == 0)
 					job->started = ticks_now();
@@ -361,7 +429,7 @@ handle_frame(void *arg, const struct wire_frame *frame)
 				return false;
 			lane->fruitless = 0;
 			job = find_job(client, result.id);
-			if (job != NULL && job_lane(client, job) == lane)
+			if (job != NULL && job->lane == lane)
 			{
 				job->state = result.state;
 				forget_job(lane, job);
@@ -457,6 +525,7 @@ poller_client_wait(PollerClient *client, long timeout)
 	TimestampTz now = ticks_now();
 	int			i;
 
+	serve_queue(client);
 	for (i = 0; i < LANE_COUNT; i++)
 	{
 		Lane	   *lane = &client->lanes[i];
@@ -465,7 +534,7 @@ poller_client_wait(PollerClient *client, long timeout)
 		/* gone, maybe; but what it said before still counts */
 		if (lane->process.pid != 0 && !poller_process_flush(&lane->process))
 			serve_lane(lane);
-		if (lane->pending > 0)
+		if (lane->pending > 0 && i != LANE_QUEUE)
 		{
 			TimestampTz deadline = silence_deadline(lane);
 

@@ -15,13 +15,23 @@
 
 typedef struct PollerClient PollerClient;
 
+/* With whom a job may share a poller: whoever is under way when that ends loses
+ * the answer too. */
+typedef enum PollerCompany
+{
+	COMPANY_ANY,
+	COMPANY_FEW,				/* a few of the same kind at a time */
+	COMPANY_NONE,				/* nobody */
+} PollerCompany;
+
 /* A job that the client watches over; embedded in the caller's own struct. */
 typedef struct PollerJob
 {
 	struct job	job;			/* set by the caller; the strings must outlive it */
-	bool		alone;			/* set by the caller: in a poller of its own */
+	PollerCompany company;		/* set by the caller */
 	bool		poller_died;	/* its poller ended while it was under way */
 	dlist_node	node;			/* the rest is the client's */
+	struct Lane *lane;
 	enum session_state state;
 	TimestampTz started;		/* under way since, in ticks; 0: not yet */
 	bool		sent;			/* handed to the poller that runs now */

@@ -1,7 +1,7 @@
 /*
  * suspects.c: remembers, for as long as the worker lives, which nodes were
- * under way when a poller ended.  Any of them may have caused it, so each is
- * polled alone until that goes well; one that keeps ending pollers is set aside.
+ * under way when a poller ended, and judges how each is to be polled (suspects.h).
+ * A poll that goes well, or fails without the poller's end, clears it.
  */
 #include "postgres.h"
 
@@ -38,7 +38,7 @@ suspects_create(MemoryContext context)
 	return suspects;
 }
 
-void
+bool
 suspects_note(Suspects *suspects, const char *node_name, bool poller_died, TimestampTz now)
 {
 	Suspect    *suspect;
@@ -47,13 +47,14 @@ suspects_note(Suspects *suspects, const char *node_name, bool poller_died, Times
 	if (!poller_died)
 	{
 		hash_search(suspects->by_name, node_name, HASH_REMOVE, NULL);
-		return;
+		return false;
 	}
 	suspect = hash_search(suspects->by_name, node_name, HASH_ENTER, &found);
 	if (!found)
 		suspect->deaths = 0;
 	suspect->deaths++;
 	suspect->last = now;
+	return suspect->deaths >= SUSPECT_MOST_DEATHS;
 }
 
 SuspectVerdict
@@ -64,6 +65,8 @@ suspects_judge(Suspects *suspects, const char *node_name, TimestampTz now, Times
 	if (suspect == NULL)
 		return SUSPECT_CLEAR;
 	*until = TimestampTzPlusMilliseconds(suspect->last, SUSPECT_ASIDE_MS);
+	if (suspect->deaths == 1)
+		return SUSPECT_FEW;
 	if (suspect->deaths < SUSPECT_MOST_DEATHS || now >= *until || now < suspect->last)
 		return SUSPECT_ALONE;
 	return SUSPECT_ASIDE;

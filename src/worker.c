@@ -197,7 +197,7 @@ leave_out_busy(Worker *worker, Round *round)
 	round->count = kept;
 }
 
-/* Nodes that may have ended a poller are polled alone, or not at all. */
+/* Nodes that may have ended a poller are polled apart, or not at all. */
 static void
 judge_suspects(Worker *worker, Round *round)
 {
@@ -210,7 +210,8 @@ judge_suspects(Worker *worker, Round *round)
 		RoundNode  *node = &round->nodes[i];
 		SuspectVerdict verdict = suspects_judge(worker->suspects, node->name, now, &until);
 
-		node->job.alone = verdict == SUSPECT_ALONE;
+		node->job.company = verdict == SUSPECT_CLEAR ? COMPANY_ANY :
+			verdict == SUSPECT_FEW ? COMPANY_FEW : COMPANY_NONE;
 		if (verdict == SUSPECT_ASIDE)
 			round_fail(node, OUTCOME_SET_ASIDE,
 					   psprintf("set aside until %s: the poller ended %d times in a row while polling it",
@@ -224,10 +225,12 @@ take_result(void *arg, PollerJob *job, const struct job_result *result,
 			const uint8_t *payload, size_t length)
 {
 	Worker	   *worker = arg;
+	RoundNode  *node = (RoundNode *) job;
+	TimestampTz now = GetCurrentTimestamp();
 
 	round_take_result(NULL, job, result, payload, length);
-	suspects_note(worker->suspects, ((RoundNode *) job)->name, job->poller_died,
-				  GetCurrentTimestamp());
+	if (suspects_note(worker->suspects, node->name, job->poller_died, now))
+		node_log_set_aside(node, TimestampTzPlusMilliseconds(now, SUSPECT_ASIDE_MS));
 }
 
 static void

@@ -84,7 +84,7 @@ static const struct
 		"The node is asked again in the next round. If it happens again, look for tribe_power in the server's log."},
 	[OUTCOME_SET_ASIDE] = {
 		"set_aside",
-		"This node ended the poller repeatedly and is left alone for now. Look for tribe_power in the server's log, and at what runs on that port."},
+		"This node ended the poller again and again and is left alone for an hour. See what runs on its port: ssh -v -p PORT USER@ADDRESS. To ask it now: SELECT * FROM tribe_power_collect('{NODE}'); if that shows poller_ended again, report it with the server's log."},
 	[OUTCOME_INTERNAL] = {
 		"internal",
 		"This server ran short of memory or file descriptors. Look for tribe_power in its log; lower tribe_power.max_connections or raise tribe_power.poller_memory."},
