@@ -138,6 +138,9 @@ reap(PollerProcess *process, bool expected)
 	if (rc == process->pid && WIFSIGNALED(status))
 		snprintf(process->end_reason, sizeof(process->end_reason),
 				 "poller ended by signal %d", WTERMSIG(status));
+	else if (rc == process->pid && WIFEXITED(status) && WEXITSTATUS(status) == POLLER_EXIT_MEMORY)
+		strlcpy(process->end_reason, "poller ended because tribe_power.poller_memory was used up",
+				sizeof(process->end_reason));
 	else if (rc == process->pid && WIFEXITED(status))
 		snprintf(process->end_reason, sizeof(process->end_reason),
 				 "poller ended with exit status %d", WEXITSTATUS(status));

@@ -7,7 +7,7 @@ UNIT_TESTS = $(patsubst test/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard test/uni
 # What several of them need stands in the other files of test/unit.
 UNIT_HELPERS = $(patsubst test/unit/%.c,$(BUILD)/unit/%.o,\
 	$(filter-out test/unit/test_%.c,$(sort $(wildcard test/unit/*.c))))
-UNIT_CFLAGS = -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter \
+UNIT_CFLAGS = -std=gnu11 -Wall -Wextra $(WERROR) -Wno-unused-parameter \
 	$(POLLER_CFLAGS) -Isrc/common -Isrc/poller
 
 $(BUILD)/unit/%.o: test/unit/%.c $(wildcard test/unit/*.h src/common/*.h src/poller/*.h)

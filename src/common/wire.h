@@ -21,6 +21,9 @@
 /* Raised whenever a message changes: both ends refuse any other number. */
 #define WIRE_VERSION 1
 
+/* The poller's exit status where its memory was not enough for a few sessions. */
+#define POLLER_EXIT_MEMORY 3
+
 #define WIRE_HEADER_SIZE 8
 #define WIRE_MAX_PAYLOAD (128 * 1024)
 #define WIRE_MAX_FRAME (WIRE_HEADER_SIZE + WIRE_MAX_PAYLOAD)

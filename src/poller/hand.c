@@ -203,7 +203,7 @@ static int
 poll_hosts(struct hand *hand, int count, const struct hand_user *user)
 {
 	struct poller_settings settings = {.max_connections = hand->connections};
-	struct pool_events events = {show_state, show_result, hand};
+	struct pool_events events = {show_state, show_result, hand, NULL};
 	struct loop *loop = loop_create();
 	struct pool *pool = loop != NULL ? pool_create(loop, &settings, &events) : NULL;
 

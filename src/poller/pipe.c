@@ -159,13 +159,23 @@ put_result(void *arg, const struct job_result *result)
 	put_frame(pipe, &writer);
 }
 
+static void
+memory_exhausted(void *arg)
+{
+	struct pipe *pipe = arg;
+
+	/* what is known already still counts */
+	flush(pipe);
+	end(pipe, POLLER_EXIT_MEMORY, "no memory left");
+}
+
 /* --- in ---------------------------------------------------------------------- */
 
 static void
 take_settings(struct pipe *pipe, const struct wire_frame *frame)
 {
 	struct poller_settings settings;
-	struct pool_events events = {put_state, put_result, pipe};
+	struct pool_events events = {put_state, put_result, pipe, memory_exhausted};
 	struct poller_ready ready = {TRIBE_POWER_VERSION, libssh2_version(0)};
 	struct wire_writer writer;
 

@@ -3,6 +3,7 @@
  */
 #include "pool.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,6 +12,13 @@
 
 /* For the pipe, epoll, files and name look-ups. */
 #define OTHER_DESCRIPTORS 64
+
+/* With this many under way, one that finds no memory waits until one of them has
+ * ended; with fewer the memory is not theirs. */
+#define LEAST_ACTIVE 8
+
+/* Bytes that a new session must leave to those under way and to their results. */
+#define HEADROOM (2 * 1024 * 1024)
 
 /* A job that waits: first for its delay, then for its turn. */
 struct waiting
@@ -39,6 +47,7 @@ struct pool
 	size_t		active_count;
 	size_t		kept_count;
 	bool		filling;
+	bool		exhausted;		/* the caller has been told to end */
 };
 
 /* --- rings of sessions ------------------------------------------------------- */
@@ -125,6 +134,17 @@ enqueue(struct pool *pool, struct waiting *waiting)
 	pool->queue_end = &waiting->next;
 }
 
+/* First in line again. */
+static void
+put_back(struct pool *pool, struct waiting *waiting)
+{
+	waiting->next = pool->queue;
+	pool->queue = waiting;
+	if (waiting->next == NULL)
+		pool->queue_end = &waiting->next;
+	pool->waiting_count++;
+}
+
 /* The result of a job for which there was no memory. */
 static void
 refuse(struct pool *pool, const struct job *job)
@@ -157,8 +177,34 @@ find_kept(struct pool *pool, const struct job *job)
 	return NULL;
 }
 
-/* Lets a job begin; it takes the job over. */
-static void
+/* Asks the heap and not the kernel: what ended sessions gave back counts too. */
+static bool
+leaves_headroom(void)
+{
+	/* or the compiler would take the question for idle */
+	void	   *volatile room = malloc(HEADROOM);
+
+	free(room);
+	return room != NULL;
+}
+
+/* A new session, at the cost of kept ones where memory is short. */
+static struct session *
+create_session(struct pool *pool, struct job *job)
+{
+	struct session *session;
+
+	for (;;)
+	{
+		session = leaves_headroom() ? session_create(&pool->engine, job) : NULL;
+		if (session != NULL || pool->kept_count == 0)
+			return session;
+		drop_kept(pool, session_of_link(pool->kept.next));
+	}
+}
+
+/* Lets a job begin; it takes the job over.  False if it has to wait for memory. */
+static bool
 begin(struct pool *pool, struct job *job)
 {
 	struct session *session = find_kept(pool, job);
@@ -171,12 +217,20 @@ begin(struct pool *pool, struct job *job)
 	}
 	else
 	{
-		session = session_create(&pool->engine, job);
+		session = create_session(pool, job);
+		if (session == NULL && pool->active_count >= LEAST_ACTIVE)
+			return false;
+		if (session == NULL && pool->events.exhausted != NULL)
+		{
+			pool->exhausted = true;
+			pool->events.exhausted(pool->events.arg);
+			return false;
+		}
 		if (session == NULL)
 		{
 			refuse(pool, job);
 			free(job);
-			return;
+			return true;
 		}
 	}
 	link_append(&pool->active, session_link(session));
@@ -185,6 +239,7 @@ begin(struct pool *pool, struct job *job)
 		session_reuse(session, job);
 	else
 		session_start(session);
+	return true;
 }
 
 /* Lets as many jobs begin as may. */
@@ -195,17 +250,21 @@ fill(struct pool *pool)
 	if (pool->filling)
 		return;
 	pool->filling = true;
-	while (pool->queue != NULL && pool->active_count < pool->settings.max_connections)
+	while (pool->queue != NULL && pool->active_count < pool->settings.max_connections &&
+		   !pool->exhausted)
 	{
 		struct waiting *waiting = pool->queue;
-		struct job *job = waiting->job;
 
 		pool->queue = waiting->next;
 		if (pool->queue == NULL)
 			pool->queue_end = &pool->queue;
 		pool->waiting_count--;
+		if (!begin(pool, waiting->job))
+		{
+			put_back(pool, waiting);
+			break;
+		}
 		free(waiting);
-		begin(pool, job);
 	}
 	pool->filling = false;
 }
@@ -313,6 +372,8 @@ pool_create(struct loop *loop, const struct poller_settings *settings,
 
 	if (pool == NULL)
 		return NULL;
+	/* a larger block would come from outside of the heap */
+	mallopt(M_MMAP_THRESHOLD, 2 * HEADROOM);
 	pool->loop = loop;
 	pool->settings = *settings;
 	leave_descriptors(&pool->settings);

@@ -17,6 +17,12 @@ struct pool_events
 	/* a job ended; the result is valid during the call */
 	void		(*result) (void *arg, const struct job_result *result);
 	void	   *arg;
+
+	/*
+	 * There is not even memory for a handful of sessions: what runs it had better
+	 * end.  NULL: each job that finds no memory fails by itself.
+	 */
+	void		(*exhausted) (void *arg);
 };
 
 /* NULL when out of memory or descriptors. */
@@ -27,8 +33,9 @@ struct pool *pool_create(struct loop *loop, const struct poller_settings *settin
 void		pool_free(struct pool *pool);
 
 /*
- * Takes a job (copied).  It always ends with a result, which may come before
- * this returns.
+ * Takes a job (copied).  It ends with a result, which may come before this returns,
+ * unless exhausted() is called.  Where memory is short, fewer jobs than
+ * max_connections are under way.
  */
 void		pool_submit(struct pool *pool, const struct job *job);
 

@@ -344,6 +344,14 @@ session_create(struct engine *engine, struct job *job)
 
 	if (session == NULL)
 		return NULL;
+	/* so that memory runs short here, where a job can wait for it, and not in the
+	 * middle of a login; until it is used it is address space and nothing else */
+	session->reserve = malloc(SESSION_RESERVE);
+	if (session->reserve == NULL)
+	{
+		free(session);
+		return NULL;
+	}
 	session->engine = engine;
 	session->job = job;
 	session->watch.fd = -1;
@@ -395,6 +403,7 @@ session_free(struct session *session)
 	loop_clear_timer(session->engine->loop, &session->timer);
 	disconnect(session);
 	key_release(session->identity);
+	free(session->reserve);
 	free(session->pins);
 	free(session->output);
 	free(session->job);

@@ -136,6 +136,8 @@ session_step_handshake(struct session *session)
 	if (transport->ssh == NULL)
 	{
 		hostkey_preference(session->pins, preference);
+		free(session->reserve);
+		session->reserve = NULL;
 		if (!transport_begin(transport, preference))
 		{
 			session_fault(session, OUTCOME_INTERNAL, "out of memory for a connection");

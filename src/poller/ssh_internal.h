@@ -9,6 +9,9 @@
 
 #define COMPLAINT_SIZE 160
 
+/* Bytes that a connection takes, most of them libssh2's buffers. */
+#define SESSION_RESERVE (64 * 1024)
+
 /* What becomes of the script that is sent to a connection's commands.  A forced
  * command is the same for all of a connection's time, so one answer tells. */
 enum script_use
@@ -43,6 +46,7 @@ struct session
 	int64_t		address_due;	/* then the next one has its turn */
 	char		peer[64];		/* the same as text */
 	struct transport transport;
+	void	   *reserve;		/* memory for the connection, until it is made */
 
 	bool		unfinished;		/* the last call of libssh2 wants to be repeated */
 	bool		key_shown;		/* the host has proved that it has its key */

@@ -339,14 +339,15 @@ sub stop_sshd
 	return;
 }
 
-# Something that accepts connections (the kernel does) and never speaks.
+# Something that accepts connections (the kernel does, so many) and never speaks.
 my @kept;
 
 sub silent_listener
 {
+	my ($most) = @_;
 	my $at = unused_port();
 	my $socket = IO::Socket::INET->new(
-		LocalAddr => $at->{address}, LocalPort => $at->{port}, Proto => 'tcp', ReuseAddr => 1, Listen => 128)
+		LocalAddr => $at->{address}, LocalPort => $at->{port}, Proto => 'tcp', ReuseAddr => 1, Listen => $most || 128)
 	  or BAIL_OUT("no listener: $!");
 
 	push @kept, $socket;

@@ -47,7 +47,7 @@ poller_create(uint32_t max_connections, uint32_t max_kept)
 		.max_kept_sessions = max_kept,
 	};
 	struct poller *poller = calloc(1, sizeof(*poller));
-	struct pool_events events = {keep_state, keep_result, poller};
+	struct pool_events events = {keep_state, keep_result, poller, NULL};
 
 	signal(SIGPIPE, SIG_IGN);
 	poller->loop = loop_create();
