@@ -13,6 +13,7 @@
 #include "alerts.h"
 #include "compat.h"
 #include "statement.h"
+#include "ticks.h"
 
 SQL_FUNCTION(tribe_power_log);
 
@@ -41,12 +42,12 @@ Datum
 tribe_power_log(PG_FUNCTION_ARGS)
 {
 	static char last_trouble[256] = "";
-	static TimestampTz last_time = 0;
+	static TimestampTz last_time = 0;	/* in ticks */
 	char	   *message = text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	if (PG_GETARG_BOOL(1))
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		TimestampTz now = ticks_now();
 
 		if (strncmp(message, last_trouble, sizeof(last_trouble) - 1) == 0 &&
 			!TimestampDifferenceExceeds(last_time, now, TROUBLE_AGAIN_MS))

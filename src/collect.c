@@ -61,6 +61,7 @@ return_node(ReturnSetInfo *result, const RoundNode *node)
 	Datum		values[7];
 	bool		nulls[7] = {false};
 	const char *remedy = remedy_of_node(node);
+	const char *error = node->left_out ? STORE_LEFT_OUT : node->error;
 	char		summary[256];
 
 	values[0] = CStringGetTextDatum(node->name);
@@ -78,9 +79,9 @@ return_node(ReturnSetInfo *result, const RoundNode *node)
 		snprintf(summary, sizeof(summary), "N/A (%s)", outcome_name(node->outcome));
 	}
 	values[3] = CStringGetTextDatum(summary);
-	nulls[4] = node->error[0] == '\0';
+	nulls[4] = error[0] == '\0';
 	if (!nulls[4])
-		values[4] = CStringGetTextDatum(node->error);
+		values[4] = CStringGetTextDatum(error);
 	nulls[5] = remedy == NULL;
 	if (!nulls[5])
 		values[5] = CStringGetTextDatum(remedy);
@@ -107,6 +108,9 @@ tribe_power_collect(PG_FUNCTION_ARGS)
 	round = nodes_load_named(&extension, PG_ARGISNULL(0) ? NULL : PG_GETARG_ARRAYTYPE_P(0),
 							 GetCurrentTimestamp(), caller);
 	round_poll(round);
+
+	/* the extension may have been updated meanwhile */
+	extension_require(&extension);
 
 	/* all at once and last, so that no row stays locked while we wait */
 	nodes = round_pointers(round);

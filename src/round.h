@@ -24,6 +24,7 @@ typedef struct RoundNode
 	/* the result; answered is false until there is one */
 	bool		answered;
 	bool		stored;			/* the store is done with it */
+	bool		left_out;		/* read, but not stored: STORE_LEFT_OUT */
 	TimestampTz received;		/* by the wall clock: the time of the reading */
 	TimestampTz arrived;		/* the same in ticks */
 	enum outcome outcome;

@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -126,7 +127,9 @@ static const struct
 	"FROM " ANSWERS " WHERE reading IS NOT NULL"
 
 static Statement insert_readings = {INSERT_READINGS};
-static Statement insert_new_readings = {INSERT_READINGS " ON CONFLICT DO NOTHING"};
+static Statement insert_new_readings = {
+	INSERT_READINGS " ON CONFLICT DO NOTHING RETURNING node_name"
+};
 
 #define NEWEST(column) \
 	#column " = CASE WHEN u.reading IS NULL THEN t." #column " ELSE u." #column " END"
@@ -313,6 +316,7 @@ store_one(RoundNode *node, HeapTuple tuple, TupleDesc desc, Answers *answers)
 	bool		never_read;
 
 	memset(nulls, true, sizeof(nulls));
+	node->left_out = false;
 	node->failures_before = failures;
 	node->known_before = DatumGetBool(SPI_getbinval(tuple, desc, 3, &isnull));
 	last_reading = SPI_getbinval(tuple, desc, 4, &never_read);
@@ -367,13 +371,78 @@ store_one(RoundNode *node, HeapTuple tuple, TupleDesc desc, Answers *answers)
 	MemoryContextReset(answers->context);
 }
 
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp((*(RoundNode *const *) a)->name, (*(RoundNode *const *) b)->name);
+}
+
+static RoundNode *
+find_node(RoundNode **nodes, int count, const char *name)
+{
+	RoundNode	key = {.name = unconstify(char *, name)};
+	RoundNode  *pointer = &key;
+	RoundNode **found = bsearch(&pointer, nodes, count, sizeof(RoundNode *), compare_names);
+
+	return found != NULL ? *found : NULL;
+}
+
+/*
+ * Takes out the readings of all nodes but those that were inserted, and what
+ * would have become of their counters and energy: the next reading starts where
+ * this one did.
+ */
+static void
+leave_out_readings(Answers *answers, RoundNode **nodes, int count,
+				   SPITupleTable *inserted, uint64 inserted_count)
+{
+	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(answers->desc, &TTSOpsMinimalTuple);
+	uint64		i;
+
+	for (i = 0; i < (uint64) count; i++)
+		nodes[i]->left_out = true;
+	for (i = 0; i < inserted_count; i++)
+	{
+		RoundNode  *node = find_node(nodes, count,
+									 SPI_getvalue(inserted->vals[i], inserted->tupdesc, 1));
+
+		if (node != NULL)
+			node->left_out = false;
+	}
+	tuplestore_select_read_pointer(answers->rows, 0);
+	tuplestore_rescan(answers->rows);
+	while (tuplestore_gettupleslot(answers->rows, true, false, slot))
+	{
+		RoundNode  *node;
+		int			column;
+
+		slot_getallattrs(slot);
+		node = find_node(nodes, count, TextDatumGetCString(slot->tts_values[ANSWER_NODE_NAME]));
+		if (node != NULL && slot->tts_isnull[ANSWER_READING])
+			node->left_out = false;
+		if (node != NULL && node->left_out)
+		{
+			for (column = ANSWER_READING; column < ANSWER_COLUMNS; column++)
+				slot->tts_isnull[column] = true;
+			slot->tts_isnull[ANSWER_COUNTERS] = true;
+			set_text(slot->tts_values, slot->tts_isnull, ANSWER_ERROR, STORE_LEFT_OUT);
+		}
+		tuplestore_putvalues(rows, answers->desc, slot->tts_values, slot->tts_isnull);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_end(answers->rows);
+	answers->rows = rows;
+	answers->relation.reldata = rows;
+}
+
 /*
  * Whatever key the partition has, nothing may fail a batch for ever: a reading
  * that is there already is left out.  To look for one first costs a quarter of
  * the insert, so that is done only after it failed.
  */
 static void
-write_readings(const ExtensionInfo *extension)
+write_readings(const ExtensionInfo *extension, Answers *answers, RoundNode **nodes, int count)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -406,7 +475,10 @@ write_readings(const ExtensionInfo *extension)
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	if (taken)
-		statement_run(&insert_new_readings, extension, NULL, NULL, SPI_OK_INSERT);
+	{
+		statement_run(&insert_new_readings, extension, NULL, NULL, SPI_OK_INSERT_RETURNING);
+		leave_out_readings(answers, nodes, count, SPI_tuptable, SPI_processed);
+	}
 }
 
 /* Pins what accept-new accepted. */
@@ -434,22 +506,6 @@ write_pins(const ExtensionInfo *extension, RoundNode **nodes, int count)
 	values[0] = statement_text_array(names, n);
 	values[1] = statement_text_array(keys, n);
 	statement_run(&pin_host_keys, extension, values, NULL, SPI_OK_UPDATE);
-}
-
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp((*(RoundNode *const *) a)->name, (*(RoundNode *const *) b)->name);
-}
-
-static RoundNode *
-find_node(RoundNode **nodes, int count, const char *name)
-{
-	RoundNode	key = {.name = unconstify(char *, name)};
-	RoundNode  *pointer = &key;
-	RoundNode **found = bsearch(&pointer, nodes, count, sizeof(RoundNode *), compare_names);
-
-	return found != NULL ? *found : NULL;
 }
 
 void
@@ -491,7 +547,7 @@ store_nodes(const ExtensionInfo *extension, RoundNode **nodes, int count, bool s
 	if (answers.readings > 0)
 	{
 		partition_ensure(extension, answers.first, answers.last);
-		write_readings(extension);
+		write_readings(extension, &answers, nodes, count);
 	}
 	if (answers.count > 0)
 		statement_run(&update_status, extension, NULL, NULL, SPI_OK_UPDATE);

@@ -9,6 +9,11 @@
 #include "extension.h"
 #include "round.h"
 
+/* Why a reading was not stored: the error of a node that is left_out. */
+#define STORE_LEFT_OUT \
+	"reading not stored: there is one with its key already (was the clock set back?); " \
+	"the next carries its energy"
+
 /*
  * Stores what these nodes answered, within the caller's transaction and SPI
  * connection: locks the status rows in the order of their names, computes each
@@ -16,7 +21,8 @@
  * and updates all status rows in another.  With skip_locked a node whose row
  * somebody else holds is left with stored = false, to be tried again; else it
  * waits.  Computes the readings and marks the nodes as stored: the marks are to
- * be taken back if the transaction fails.
+ * be taken back if the transaction fails.  A node whose reading has a key that is
+ * taken is marked as left_out, and its counters and energy stay as they were.
  */
 extern void store_nodes(const ExtensionInfo *extension, RoundNode **nodes,
 						int count, bool skip_locked);
