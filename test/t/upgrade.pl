@@ -10,6 +10,7 @@ use File::Basename;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Steady;
 use TribePower;
 
 my $tree = abs_path(dirname(__FILE__) . '/../..');
@@ -177,6 +178,46 @@ $hub->safe_psql('postgres', 'ALTER EXTENSION tribe_power UPDATE');
 ok($hub->poll_query_until('postgres', 'SELECT count(*) > 1 FROM tribe_power_metrics'), 'and goes to work after the update, by itself');
 is(scalar(() = log_since($hub, $start) =~ /tribe_power worker waits: the library/g), 1, 'having said so once');
 is(postmaster_start($hub), $born, 'in the same server');
+
+# Updated under polling, with a round by hand on its way: to SQL of a later version,
+# for which this library is too old, and back.  One update changes what both hold
+# locked, the other only what they store into.
+my %later = (
+	later => [ qw(tribe_power_nodes tribe_power_metrics tribe_power_node_status) ],
+	latest => [ qw(tribe_power_metrics tribe_power_node_status) ]);
+foreach my $version (sort keys %later)
+{
+	append_to_file("$scripts/tribe_power--$present--$version.sql", join('', map { "ALTER TABLE $_ ADD COLUMN more text DEFAULT 'x';\n" } @{ $later{$version} }));
+	append_to_file("$scripts/tribe_power--$version--$present.sql", join('', map { "ALTER TABLE $_ DROP COLUMN more;\n" } @{ $later{$version} }));
+}
+add_node($hub, 'ada', start_sshd('ada', answer => 100));
+add_node($hub, 'bob', start_sshd('bob', answer => 200));
+add_node($hub, 'hanging', start_sshd('hanging', answer => 'hang'), enabled => 'false');
+$hub->safe_psql('postgres', q{ALTER SYSTEM SET tribe_power.node_timeout = '4s'; ALTER SYSTEM SET tribe_power.connect_timeout = '4s'});
+$hub->reload;
+steady($hub, 'before updates', restarted => 1, since => '-infinity');
+$start = log_size($hub);
+my $updates = 0;
+foreach my $version ((sort keys %later) x 2)
+{
+	my $collect = background($hub, q{SELECT count(*) FROM tribe_power_collect('{ada,hanging}')});
+	ok(await(sub { children($collect->{pid}) }, 'its poller'), "to $version: a collect() is under way");
+	remember($hub);
+	is($hub->safe_psql('postgres', "SET lock_timeout = '60s'; ALTER EXTENSION tribe_power UPDATE TO '$version'; SELECT extversion FROM pg_extension WHERE extname = 'tribe_power'"), $version, "to $version: updated meanwhile");
+	$updates++;
+	my ($rc, $out, $err) = $collect->{finish}->();
+	# it was over first, or it stores nothing
+	if ($version eq 'later') { is($out, "2\n", "to $version: collect() had its end first") or diag($err); }
+	else { like($err, qr/differ in version.*\n.*the database has $version/, "to $version: collect() refuses to store"); }
+	ok(await(sub { (() = log_since($hub, $start) =~ /waits: the library is for SQL version/g) == $updates }, 'the log'), "to $version: the worker waits");
+	my $count = $hub->safe_psql('postgres', 'SELECT count(*) FROM tribe_power_metrics');
+	sleep 2;
+	is($hub->safe_psql('postgres', 'SELECT count(*) FROM tribe_power_metrics'), $count, "to $version: and stores nothing");
+	$hub->safe_psql('postgres', "ALTER EXTENSION tribe_power UPDATE TO '$present'");
+	steady($hub, "ALTER EXTENSION UPDATE to $version and back under polling");
+}
+is(scalar(() = log_since($hub, $start) =~ /waits: the library is for SQL version/g), $updates, 'said once each time');
+is(postmaster_start($hub), $born, 'still the same server');
 
 $hub->stop;
 unlike(log_since($hub, 0), qr/PANIC|was terminated by signal/, 'without a crash');
