@@ -209,7 +209,7 @@ poll_hosts(struct hand *hand, int count, const struct hand_user *user)
 
 	if (pool == NULL)
 	{
-		fprintf(stderr, "tribe_power_poller: out of memory\n");
+		fprintf(stderr, "tribe_power_poller: out of memory or descriptors\n");
 		loop_free(loop);
 		return EXIT_FAILURE;
 	}

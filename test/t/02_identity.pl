@@ -1,4 +1,5 @@
-# A private key that cannot be used is said so, and nobody is bothered with it.
+# A private key that cannot be used is said so, and nobody is bothered with it; a line
+# of known_hosts that cannot be used is skipped, and the log says so.
 use strict;
 use warnings;
 
@@ -61,6 +62,21 @@ chmod 0600, "$folder/group";
 ok($hub->poll_query_until('postgres', "SELECT count(*) > 0 FROM tribe_power_metrics WHERE node_name = 'node'"),
 	'it reads the node once the key is private');
 ok(-s $sshd->{log} > $before, 'by a login');
+
+# The pin is found behind lines that are none; the server's log tells of them.
+my $known_hosts = "$folder/known_hosts";
+append_to_file($known_hosts, "# ours\n$sshd->{address} no-such-type AAAA\n[unclosed ssh-ed25519 !!!!\n[$sshd->{address}]:$sshd->{port} $sshd->{host_key}\n");
+add_node($hub, 'unpinned', $sshd, host_key => undef);
+my $start = log_size($hub);
+my $collect = "SET tribe_power.known_hosts_file = '$known_hosts'; SET tribe_power.identity_file = '$good'; SELECT status FROM tribe_power_collect('{unpinned}')";
+is($hub->safe_psql('postgres', $collect), 'ok', 'a host key is found in a file with broken lines');
+my @told = log_since($hub, $start) =~ /^tribe_power_poller: \Q$known_hosts\E: (.*)$/mg;
+is(scalar(@told), 1, 'the log has a line about them') or diag(log_since($hub, $start));
+like($told[0] || '', qr/^\d line\(s\) skipped, the first is line 2: ./, "how many, and where: $told[0]");
+$hub->safe_psql('postgres', "UPDATE tribe_power_nodes SET host_key = '$sshd->{host_key}' WHERE node_name = 'unpinned'");
+$start = log_size($hub);
+is($hub->safe_psql('postgres', $collect), 'ok', 'with a pin in the registry');
+unlike(log_since($hub, $start), qr/skipped/, 'the file is not even read');
 
 $hub->stop;
 done_testing();

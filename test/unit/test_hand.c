@@ -10,6 +10,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <pwd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@ static char port[8];
 static char known_hosts[160];
 static char *output;
 static char *complaint;
+static bool few_descriptors;
 
 static int
 group_setup(void **state)
@@ -54,6 +57,7 @@ run(const char *const *arguments)
 
 	for (int i = 0; i < 2; i++)
 		snprintf(paths[i], sizeof(paths[i]), "%s/output%d", keys.directory, i + 1);
+	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
 	{
@@ -72,9 +76,10 @@ run(const char *const *arguments)
 		argv[argc] = NULL;
 		hand_user_init(&user);
 		confine_at_start();
-		status = hand_main(argc, argv, &user);
-		fflush(stdout);
-		_exit(status);
+		if (few_descriptors)
+			setrlimit(RLIMIT_NOFILE, &(struct rlimit) {3, 3});
+		/* to the end, as the program does: what counts coverage or leaks does it there */
+		exit(hand_main(argc, argv, &user));
 	}
 	waitpid(pid, &status, 0);
 	free(output);
@@ -95,8 +100,13 @@ help_and_version(void **state)
 	assert_string_equal(complaint, "");
 	assert_int_equal(RUN("probe", "--help"), 0);
 	assert_non_null(strstr(output, "Usage:"));
+	assert_int_equal(RUN("-h"), 0);
+	assert_int_equal(RUN("help"), 0);
+	assert_non_null(strstr(output, "Usage:"));
 	assert_int_equal(RUN("--version"), 0);
 	assert_memory_equal(output, "tribe_power_poller ", 19);
+	assert_int_equal(RUN("-V"), 0);
+	assert_non_null(strstr(output, "libssh2 "));
 }
 
 static void
@@ -112,6 +122,18 @@ wrong_command_lines_are_refused(void **state)
 	assert_int_equal(RUN("probe", "--timeout", "0", "host"), 2);
 	assert_int_equal(RUN("probe", "--nonsense", "host"), 2);
 	assert_int_equal(RUN("probe", "host", "--port"), 2);
+	assert_int_equal(RUN("probe", "-p", "-1", "host"), 2);
+	assert_int_equal(RUN("probe", "-p", "22x", "host"), 2);
+	assert_int_equal(RUN("probe", "-p", "", "host"), 2);
+	assert_int_equal(RUN("probe", "-w", "-1", "host"), 2);
+	assert_int_equal(RUN("probe", "-w", "1s", "host"), 2);
+	assert_int_equal(RUN("probe", "-c", "0", "host"), 2);
+	assert_int_equal(RUN("probe", "-t", "3601", "host"), 2);
+	assert_int_equal(RUN("probe", "-n", "0", "host"), 2);
+	assert_int_equal(RUN("probe", "-n", "100001", "host"), 2);
+	assert_non_null(strstr(complaint, "wrong value \"100001\""));
+	assert_int_equal(RUN("scan-host-key"), 2);
+	assert_non_null(strstr(complaint, "no host given"));
 	assert_non_null(strstr(complaint, "--help"));
 	assert_string_equal(output, "");
 }
@@ -170,6 +192,66 @@ verbose_shows_the_steps(void **state)
 	assert_non_null(strstr(complaint, "127.0.0.1: logging in\n"));
 }
 
+/* The key of another host, and no private key at all: each with its reason and remedy. */
+static void
+what_is_wrong_is_told_with_a_remedy(void **state)
+{
+	assert_int_equal(RUN("probe", "-v", "-n", "1", "-i", "/nonexistent/key", "-H", keys.host_ed25519,
+						 "-p", port, "-w", "0.2", "127.0.0.1"), 1);
+	assert_non_null(strstr(complaint, "/nonexistent/key"));
+	assert_non_null(strstr(complaint, "127.0.0.1: hint: "));
+	assert_non_null(strstr(complaint, "127.0.0.1: identity_file after "));
+	assert_string_equal(output, "");
+	assert_int_equal(RUN("probe", "-i", keys.identity, "-H", "ssh-ed25519 nonsense", "-p", port, "127.0.0.1"), 1);
+	assert_non_null(strstr(complaint, "127.0.0.1: "));
+	/* a port where nobody listens: reserved, and never given out */
+	assert_int_equal(RUN("scan-host-key", "-p", "1", "127.0.0.1"), 1);
+	assert_non_null(strstr(complaint, "hint: "));
+	assert_string_equal(output, "");
+}
+
+static void
+broken_lines_of_known_hosts_are_skipped_with_a_warning(void **state)
+{
+	char		text[1024];
+
+	snprintf(text, sizeof(text), "127.0.0.1 nonsense\n[127.0.0.1]:%s %s\n", port, keys.host_ed25519);
+	write_file(known_hosts, text, 0600);
+	assert_int_equal(RUN("probe", "-i", keys.identity, "-k", known_hosts, "-p", port,
+						 "-t", "60", "-c", "60", "127.0.0.1"), 0);
+	assert_non_null(strstr(complaint, "/known_hosts: 1 line(s) skipped, the first is line 1: "));
+	assert_int_equal(output[0], '{');
+}
+
+static void
+without_descriptors_it_says_so(void **state)
+{
+	few_descriptors = true;
+	assert_int_equal(RUN("probe", "127.0.0.1"), 1);
+	few_descriptors = false;
+	assert_non_null(strstr(complaint, "out of memory or descriptors"));
+}
+
+static void
+home_is_the_environments_or_the_accounts(void **state)
+{
+	const char *home = getenv("HOME");
+	char	   *kept = home != NULL ? strdup(home) : NULL;
+	const struct passwd *entry = getpwuid(geteuid());
+	struct hand_user user;
+
+	setenv("HOME", "/somewhere", 1);
+	hand_user_init(&user);
+	assert_string_equal(user.home, "/somewhere");
+	unsetenv("HOME");
+	hand_user_init(&user);
+	assert_string_equal(user.home, entry != NULL ? entry->pw_dir : "");
+	assert_string_equal(user.name, entry != NULL ? entry->pw_name : "");
+	if (kept != NULL)
+		setenv("HOME", kept, 1);
+	free(kept);
+}
+
 int
 main(void)
 {
@@ -180,6 +262,10 @@ main(void)
 		cmocka_unit_test(one_failure_is_told_and_the_others_are_read),
 		cmocka_unit_test(scanned_key_makes_a_known_host),
 		cmocka_unit_test(verbose_shows_the_steps),
+		cmocka_unit_test(what_is_wrong_is_told_with_a_remedy),
+		cmocka_unit_test(broken_lines_of_known_hosts_are_skipped_with_a_warning),
+		cmocka_unit_test(without_descriptors_it_says_so),
+		cmocka_unit_test(home_is_the_environments_or_the_accounts),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
