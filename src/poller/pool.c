@@ -46,6 +46,7 @@ struct pool
 	struct session_link kept;	/* the least recently used first */
 	size_t		active_count;
 	size_t		kept_count;
+	size_t		had_room;		/* so many were under way, with headroom left */
 	bool		filling;
 	bool		exhausted;		/* the caller has been told to end */
 };
@@ -177,14 +178,20 @@ find_kept(struct pool *pool, const struct job *job)
 	return NULL;
 }
 
-/* Asks the heap and not the kernel: what ended sessions gave back counts too. */
+/*
+ * Asks the heap and not the kernel: what ended sessions gave back counts too.  That
+ * costs two system calls, so not where as many have had room before.
+ */
 static bool
-leaves_headroom(void)
+leaves_headroom(struct pool *pool)
 {
-	/* or the compiler would take the question for idle */
-	void	   *volatile room = malloc(HEADROOM);
+	void	   *volatile room;	/* or the compiler would take the question for idle */
 
+	if (pool->active_count >= LEAST_ACTIVE && pool->active_count < pool->had_room)
+		return true;
+	room = malloc(HEADROOM);
 	free(room);
+	pool->had_room = pool->active_count + (room != NULL);
 	return room != NULL;
 }
 
@@ -196,7 +203,7 @@ create_session(struct pool *pool, struct job *job)
 
 	for (;;)
 	{
-		session = leaves_headroom() ? session_create(&pool->engine, job) : NULL;
+		session = leaves_headroom(pool) ? session_create(&pool->engine, job) : NULL;
 		if (session != NULL || pool->kept_count == 0)
 			return session;
 		drop_kept(pool, session_of_link(pool->kept.next));
