@@ -242,19 +242,21 @@ BEGIN
     range_start := CASE WHEN step = 'hour' THEN "from" ELSE @extschema@.tribe_power_day_start(first_day) END;
     until := least(now(), CASE WHEN step <> 'hour' THEN @extschema@.tribe_power_day_start(end_day) END);
     RETURN QUERY
-    WITH part AS (
+    WITH by_step AS (
+        -- a row a node and step
         SELECT h.hour AS start, h.node_name, h.energy_kwh AS kwh, h.energy_kwh_counter AS counter,
                h.covered_seconds AS covered
         FROM @extschema@.tribe_power_hourly h
         WHERE step = 'hour' AND h.hour >= "from" AND h.hour < "to"
         UNION ALL
-        SELECT date_trunc(step, d.date::timestamp) AT TIME ZONE 'UTC', d.node_name, d.energy_kwh, d.energy_kwh_counter,
-               d.covered_seconds
+        SELECT d.date::timestamp AT TIME ZONE 'UTC', d.node_name, d.energy_kwh, d.energy_kwh_counter, d.covered_seconds
         FROM @extschema@.tribe_power_daily d
-        WHERE step <> 'hour' AND d.date >= first_day AND d.date < end_day
-    ), by_step AS (
-        SELECT p.start, p.node_name, sum(p.kwh) AS kwh, sum(p.counter) AS counter, sum(p.covered) AS covered
-        FROM part p
+        WHERE step = 'day' AND d.date >= first_day AND d.date < end_day
+        UNION ALL
+        SELECT date_trunc(step, d.date::timestamp) AT TIME ZONE 'UTC', d.node_name, sum(d.energy_kwh),
+               sum(d.energy_kwh_counter), sum(d.covered_seconds)
+        FROM @extschema@.tribe_power_daily d
+        WHERE step NOT IN ('hour', 'day') AND d.date >= first_day AND d.date < end_day
         GROUP BY 1, 2
     ), total AS (
         SELECT p.start, CASE WHEN by_node THEN p.node_name END AS name,
