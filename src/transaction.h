@@ -34,7 +34,9 @@ extern int	transaction_failures(const char *activity);
 extern bool transaction_worker_lock(void);
 extern void transaction_worker_unlock(void);
 
-/* Makes this process independent of what roles and databases have set. */
+/* Makes this process independent of what the server, roles and databases have set.
+ * To be called before it connects: with a transaction_timeout of a millisecond it would
+ * never get that far. */
 extern void transaction_prepare_session(void);
 
 #endif

@@ -552,6 +552,7 @@ tribe_power_worker_main(Datum argument)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
+	transaction_prepare_session();
 	if (OidIsValid(DatumGetObjectId(argument)))
 		BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
 	else
@@ -560,7 +561,6 @@ tribe_power_worker_main(Datum argument)
 		BackgroundWorkerInitializeConnection(setting_database, NULL, 0);
 		await_database_reached();
 	}
-	transaction_prepare_session();
 	pgstat_report_appname("tribe_power worker");
 
 	worker = MemoryContextAllocZero(TopMemoryContext, sizeof(Worker));

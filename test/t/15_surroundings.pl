@@ -41,13 +41,28 @@ foreach my $set (@set)
 ok(restart_worker(), 'a worker starts among hostile defaults');
 steady($hub, 'hostile settings of database and role');
 
-# The same for the whole server, by a reload.
-$sql->("ALTER SYSTEM SET $_") foreach grep { !/session_replication/ } @set;
+# The same for the whole server, by a reload.  With such a transaction_timeout no psql
+# can log in: it comes after these, and shows by what processes there are.
+$sql->("ALTER SYSTEM SET $_") foreach grep { !/^(session_replication_role|transaction_timeout)/ } @set;
 $sql->('SELECT pg_reload_conf()');
 steady($hub, 'hostile settings of the server');
 $sql->("ALTER SYSTEM RESET " . (split / /)[0]) foreach @set;
 $sql->('ALTER DATABASE postgres RESET ALL; ALTER ROLE CURRENT_USER IN DATABASE postgres RESET ALL; SELECT pg_reload_conf()');
 delete $ENV{PGOPTIONS};
+if ($set[-1] =~ /^transaction_timeout/)
+{
+	my $old = worker_pid($hub);
+	my ($postmaster) = slurp_file($hub->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+
+	$hub->append_conf('postgresql.conf', "transaction_timeout = '1ms'\n");
+	$hub->reload;
+	kill 'TERM', $old;
+	ok(await(sub { grep { $_ != $old && children($_) } children($postmaster) }, 'a worker with a poller'),
+		'a worker starts where no transaction may last');
+	$hub->append_conf('postgresql.conf', "transaction_timeout = 0\n");
+	$hub->reload;
+	steady($hub, 'a transaction_timeout for the whole server');
+}
 
 # Functions and operators that would be found first, in public and in a schema of
 # somebody's own, if any of ours trusted search_path.
