@@ -16,10 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../src/common/under_way.h"
 #include "../src/common/wire.h"
 
 #define PATIENCE_MS (120 * 1000)
@@ -33,24 +35,29 @@ struct poller
 	uint8_t    *out;
 };
 
-/* Socket pair and child, as the owner makes them. */
+/* Socket pair, table and child, as the owner makes them. */
 static void
-start(struct poller *poller, const char *path)
+start(struct poller *poller, const char *path, int places)
 {
 	char	   *argv[] = {"tribe_power_poller", NULL};
 	char	   *envp[] = {"LC_ALL=C", "PATH=/usr/bin:/bin", NULL};
 	int			pair[2];
+	int			table;
 	int			error;
 	posix_spawn_file_actions_t actions;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		die("socketpair: %s", strerror(errno));
+	table = memfd_create("under_way", MFD_CLOEXEC);
+	if (table < 0 || ftruncate(table, (off_t) places * sizeof(struct under_way)) != 0)
+		die("memfd_create: %s", strerror(errno));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pair[1], 0);
-	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, table, 1);
 	error = posix_spawn(&poller->pid, path, &actions, NULL, argv, envp);
 	posix_spawn_file_actions_destroy(&actions);
 	close(pair[1]);
+	close(table);
 	if (error != 0)
 		die("%s: %s", path, strerror(error));
 	poller->fd = pair[0];
@@ -80,7 +87,7 @@ put(struct poller *poller, const struct wire_writer *writer)
 	}
 }
 
-/* Reads until a frame of this type is there; others are decoded and dropped. */
+/* Reads until a frame is there, which must be of this type. */
 static void
 get(struct poller *poller, enum wire_type type, struct wire_frame *frame)
 {
@@ -93,15 +100,9 @@ get(struct poller *poller, enum wire_type type, struct wire_frame *frame)
 			die("the poller broke the protocol");
 		if (progress == WIRE_FRAME)
 		{
-			struct job_state state;
-
-			if (frame->type == type)
-				return;
-			if (frame->type != WIRE_STATE || !wire_decode_state(frame, &state))
+			if (frame->type != type)
 				die("the poller sent a message that was not its turn");
-			poller->in_length -= frame->size;
-			memmove(poller->in, poller->in + frame->size, poller->in_length);
-			continue;
+			return;
 		}
 		count = recv(poller->fd, poller->in + poller->in_length,
 					 WIRE_MAX_FRAME - poller->in_length, 0);
@@ -138,11 +139,11 @@ greet(struct poller *poller, const struct options *options)
 	drop(poller, &frame);
 }
 
-/* One round; every node must answer. */
+/* One round of the first so many nodes; every one must answer. */
 static void
-poll_all(struct poller *poller, const struct options *options)
+poll_first(struct poller *poller, const struct options *options, int count)
 {
-	for (int i = 0; i < options->host_count; i++)
+	for (int i = 0; i < count; i++)
 	{
 		struct job	job = {
 			.id = i,
@@ -166,7 +167,7 @@ poll_all(struct poller *poller, const struct options *options)
 		wire_encode_job(&writer, &job);
 		put(poller, &writer);
 	}
-	for (int i = 0; i < options->host_count; i++)
+	for (int i = 0; i < count; i++)
 	{
 		static struct job_result result;
 		struct wire_frame frame;
@@ -178,6 +179,12 @@ poll_all(struct poller *poller, const struct options *options)
 			die("%s: %s", result.peer_address, result.error);
 		drop(poller, &frame);
 	}
+}
+
+static void
+poll_all(struct poller *poller, const struct options *options)
+{
+	poll_first(poller, options, options->host_count);
 }
 
 static void
@@ -201,7 +208,7 @@ run_first(const struct options *options)
 		double		wall = wall_now();
 		double		cpu = cpu_spent();
 
-		start(&poller, options->poller);
+		start(&poller, options->poller, options->parallel);
 		greet(&poller, options);
 		poll_all(&poller, options);
 		wall = wall_now() - wall;
@@ -217,12 +224,17 @@ run_kept(const struct options *options)
 	long		before;
 	long		memory;
 
-	start(&poller, options->poller);
+	start(&poller, options->poller, options->parallel);
 	greet(&poller, options);
+	/* the first one brings the libraries' own tables with it */
+	poll_first(&poller, options, 1);
+	wait_until_idle(&poller.pid, 1);
 	before = memory_of(poller.pid, "status", "VmRSS:");
 	poll_all(&poller, options);
 	wait_until_idle(&poller.pid, 1);
 	memory = memory_of(poller.pid, "status", "VmRSS:") - before;
+	if (options->host_count > 1)
+		memory = memory * options->host_count / (options->host_count - 1);
 	for (int round = 0; round < options->rounds; round++)
 	{
 		double		cpu = cpu_spent() + cpu_of(poller.pid);

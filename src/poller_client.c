@@ -178,6 +178,40 @@ add_job(Lane *lane, PollerJob *job)
 						   job->job.node_timeout_ms);
 }
 
+static PollerJob *
+find_job(PollerClient *client, uint64_t id)
+{
+	JobEntry   *entry = hash_search(client->by_id, &id, HASH_FIND, NULL);
+
+	return entry != NULL && entry->job->sent ? entry->job : NULL;
+}
+
+/* What the poller last noted of its lane's jobs. */
+static void
+learn_states(Lane *lane)
+{
+	struct under_way entries[64];
+	int			first = 0;
+	int			count;
+
+	while ((count = poller_process_under_way(&lane->process, first, entries,
+											 lengthof(entries))) > 0)
+	{
+		int			i;
+
+		for (i = 0; i < count; i++)
+		{
+			PollerJob  *job = find_job(lane->client, entries[i].id);
+
+			if (job == NULL || job->lane != lane || entries[i].state >= SESSION_STATE_COUNT)
+				continue;
+			job->state = entries[i].state;
+			job->started = entries[i].began;
+		}
+		first += count;
+	}
+}
+
 /* A result that no poller gave. */
 static void
 fail_job(Lane *lane, PollerJob *job, enum outcome outcome, const char *error)
@@ -202,6 +236,7 @@ give_up_lane(Lane *lane, enum outcome outcome, const char *error)
 {
 	dlist_mutable_iter iter;
 
+	learn_states(lane);
 	dlist_foreach_modify(iter, &lane->jobs)
 		fail_job(lane, dlist_container(PollerJob, node, iter.cur), outcome, error);
 }
@@ -219,6 +254,7 @@ void
 poller_client_cancel(PollerClient *client, PollerJob *job,
 					 enum outcome outcome, const char *error)
 {
+	learn_states(job->lane);
 	fail_job(job->lane, job, outcome, error);
 }
 
@@ -257,14 +293,6 @@ poller_client_submit(PollerClient *client, PollerJob *job)
 	if (job->company != COMPANY_ANY)
 		job->job.start_delay_ms = 0;
 	add_job(&client->lanes[lane_of_company[job->company]], job);
-}
-
-static PollerJob *
-find_job(PollerClient *client, uint64_t id)
-{
-	JobEntry   *entry = hash_search(client->by_id, &id, HASH_FIND, NULL);
-
-	return entry != NULL && entry->job->sent ? entry->job : NULL;
 }
 
 /* --- the lanes' pollers ---------------------------------------------------- */
@@ -376,6 +404,7 @@ handle_death(Lane *lane)
 	char		error[256];
 
 	drop_events(lane->client);
+	learn_states(lane);
 	poller_process_end(&lane->process, false);
 	lane->fruitless++;
 	dlist_foreach_modify(iter, &lane->jobs)
@@ -408,22 +437,10 @@ handle_frame(void *arg, const struct wire_frame *frame)
 	static struct job_result result;	/* holds a whole report: not for the stack */
 	Lane	   *lane = arg;
 	PollerClient *client = lane->client;
-	struct job_state state;
 	PollerJob  *job;
 
 	switch (frame->type)
 	{
-		case WIRE_STATE:
-			if (!wire_decode_state(frame, &state))
-				return false;
-			job = find_job(client, state.id);
-			if (job != NULL && job->lane == lane)
-			{
-				if (job->started == 0)
-					job->started = ticks_now();
-				job->state = state.state;
-			}
-			return true;
 		case WIRE_RESULT:
 			if (!wire_decode_result(frame, &result))
 				return false;

@@ -33,7 +33,7 @@ typedef struct PollerJob
 	dlist_node	node;			/* the rest is the client's */
 	struct Lane *lane;
 	enum session_state state;
-	TimestampTz started;		/* under way since, in ticks; 0: not yet */
+	TimestampTz started;		/* under way since, in ticks; 0: not as far as is known */
 	bool		sent;			/* handed to the poller that runs now */
 } PollerJob;
 

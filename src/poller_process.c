@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,11 +24,17 @@
 #include "poller_process.h"
 #include "ticks.h"
 
+/* not in glibc before 2.39 */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
 void
 poller_process_init(PollerProcess *process, MemoryContext context)
 {
 	memset(process, 0, sizeof(*process));
 	process->fd = -1;
+	process->table_fd = -1;
 	process->in = MemoryContextAlloc(context, WIRE_MAX_FRAME);
 	process->out_capacity = WIRE_MAX_FRAME;
 	process->out = MemoryContextAlloc(context, process->out_capacity);
@@ -35,16 +42,55 @@ poller_process_init(PollerProcess *process, MemoryContext context)
 
 /* --- start and end --------------------------------------------------------- */
 
-/* Socket pair and child.  vfork semantics: cheap however large our shared
+/*
+ * The table that the poller maps.  Sealed, so that it can be made neither smaller, which
+ * would kill who has it mapped, nor larger, since its memory counts as nobody's.
+ */
+static int
+make_table(uint32_t places)
+{
+	int			fd = memfd_create("tribe_power_under_way",
+								  MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+	/* kernels before 6.3 do not know the last flag; some later ones insist on it */
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("tribe_power_under_way", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd >= 0 &&
+		(ftruncate(fd, (off_t) places * sizeof(struct under_way)) != 0 ||
+		 fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0))
+	{
+		int			saved = errno;
+
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+int
+poller_process_under_way(const PollerProcess *process, int first,
+						 struct under_way *entries, int count)
+{
+	ssize_t		size = -1;
+
+	if (process->table_fd >= 0)
+		size = pread(process->table_fd, entries, count * sizeof(*entries),
+					 (off_t) first * sizeof(*entries));
+	return size > 0 ? (int) (size / sizeof(*entries)) : 0;
+}
+
+/* Socket pair, table and child.  vfork semantics: cheap however large our shared
  * memory is.  The poller itself closes every descriptor but the first three,
  * before anything else. */
 static bool
-spawn(PollerProcess *process)
+spawn(PollerProcess *process, uint32_t places)
 {
 	char		path[MAXPGPATH];
 	char	   *argv[] = {"tribe_power_poller", NULL};
 	char	   *envp[] = {"LC_ALL=C", "PATH=/usr/bin:/bin", NULL};
 	int			pair[2];
+	int			table;
 	int			rc;
 	pid_t		pid;
 	sigset_t	none,
@@ -59,11 +105,20 @@ spawn(PollerProcess *process)
 				 "could not create a socket pair: %s", strerror(errno));
 		return false;
 	}
+	table = make_table(places);
+	if (table < 0)
+	{
+		snprintf(process->end_reason, sizeof(process->end_reason),
+				 "could not create a file in memory: %s", strerror(errno));
+		close(pair[0]);
+		close(pair[1]);
+		return false;
+	}
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pair[1], 0);
-	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, table, 1);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP |
 							 POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
@@ -77,6 +132,7 @@ spawn(PollerProcess *process)
 	if (rc != 0)
 	{
 		close(pair[0]);
+		close(table);
 		snprintf(process->end_reason, sizeof(process->end_reason),
 				 "could not start the poller %s: %s", path, strerror(rc));
 		return false;
@@ -84,6 +140,8 @@ spawn(PollerProcess *process)
 	(void) fcntl(pair[0], F_SETFL, O_NONBLOCK);
 	process->pid = pid;
 	process->fd = pair[0];
+	process->table_fd = table;
+	ReserveExternalFD();
 	ReserveExternalFD();
 	return true;
 }
@@ -96,7 +154,7 @@ poller_process_start(PollerProcess *process, const struct poller_settings *setti
 	process->end_reason[0] = '\0';
 	process->ready = false;
 	process->in_length = process->out_length = process->out_sent = 0;
-	if (!spawn(process))
+	if (!spawn(process, settings->max_connections))
 		return false;
 	process->heard = ticks_now();
 	poller_process_reserve(process, &writer);
@@ -154,7 +212,9 @@ poller_process_end(PollerProcess *process, bool expected)
 	if (process->fd >= 0)
 	{
 		close(process->fd);
-		process->fd = -1;
+		close(process->table_fd);
+		process->fd = process->table_fd = -1;
+		ReleaseExternalFD();
 		ReleaseExternalFD();
 	}
 	if (process->pid > 0)

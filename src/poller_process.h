@@ -9,12 +9,14 @@
 
 #include "datatype/timestamp.h"
 
+#include "common/under_way.h"
 #include "common/wire.h"
 
 typedef struct PollerProcess
 {
 	pid_t		pid;			/* 0: none runs */
 	int			fd;				/* -1: none */
+	int			table_fd;		/* the table of common/under_way.h; -1: none */
 	bool		ready;			/* it has answered our settings */
 	TimestampTz heard;			/* last time it said anything, in ticks */
 	uint8_t    *out;			/* frames that the socket has not taken yet */
@@ -32,6 +34,13 @@ extern void poller_process_init(PollerProcess *process, MemoryContext context);
 /* Starts it and queues the settings; false with end_reason. */
 extern bool poller_process_start(PollerProcess *process,
 								 const struct poller_settings *settings);
+
+/*
+ * Reads entries of the table of what is under way, from place first on, also once the
+ * poller is gone: how many, at most count; 0 at the end of the table.
+ */
+extern int	poller_process_under_way(const PollerProcess *process, int first,
+									 struct under_way *entries, int count);
 
 /* Ends it, whatever state it is in, within a fraction of a second.  expected:
  * we end it; else it is gone already and end_reason tells how. */

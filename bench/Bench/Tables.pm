@@ -84,7 +84,7 @@ sub show_memory
 	my ($results) = @_;
 	my $n = (sort { $a <=> $b } keys %$results)[-1];
 
-	print "Memory of a kept connection, what the process takes to start included: ";
+	print "Memory of a kept connection: ";
 	print join('; ', map {
 			my $size = $_;
 			"$size of them: " . join(', ', map { sprintf '%s %.0f KiB', $title{$_}, $results->{$size}{$_}{memory} }

@@ -405,26 +405,6 @@ wire_decode_ready(const struct wire_frame *frame, struct poller_ready *ready)
 }
 
 bool
-wire_encode_state(struct wire_writer *writer, const struct job_state *state)
-{
-	wire_frame_begin(writer, WIRE_STATE);
-	wire_put_u64(writer, state->id);
-	wire_put_u8(writer, (uint8_t) state->state);
-	return wire_frame_end(writer);
-}
-
-bool
-wire_decode_state(const struct wire_frame *frame, struct job_state *state)
-{
-	struct wire_reader reader;
-
-	frame_reader(&reader, frame, WIRE_STATE);
-	state->id = wire_get_u64(&reader);
-	state->state = get_choice(&reader, SESSION_STATE_COUNT);
-	return wire_reader_done(&reader);
-}
-
-bool
 wire_encode_result(struct wire_writer *writer, const struct job_result *result)
 {
 	wire_frame_begin(writer, WIRE_RESULT);

@@ -1,6 +1,7 @@
 /*
  * wire.h: what the owner (a PostgreSQL process) and the poller say to each
- * other over their socket pair.
+ * other over their socket pair.  How far each job is stands in a table beside it
+ * (under_way.h).
  *
  * Both ends are ours and of one build, yet neither believes the other: the
  * poller handles what strange machines send, so its owner checks every length
@@ -39,8 +40,7 @@ enum wire_type
 	WIRE_SETTINGS = 1,			/* owner to poller, first and once */
 	WIRE_JOB = 2,				/* owner to poller */
 	WIRE_READY = 3,				/* poller to owner, the answer to SETTINGS */
-	WIRE_STATE = 4,				/* poller to owner: a job entered a state */
-	WIRE_RESULT = 5,			/* poller to owner: a job ended */
+	WIRE_RESULT = 4,			/* poller to owner: a job ended */
 };
 
 /* Writes into the caller's buffer; once it is full, failed stays true. */
@@ -192,12 +192,6 @@ struct poller_ready
 	const char *libssh2;		/* libssh2's version, for doctor */
 };
 
-struct job_state
-{
-	uint64_t	id;
-	enum session_state state;
-};
-
 /* Each encode makes one whole frame and says whether it fitted; each decode
  * takes a frame's payload and says whether it was well-formed.  Decoded strings
  * point into the payload. */
@@ -207,8 +201,6 @@ bool		wire_encode_job(struct wire_writer *writer, const struct job *job);
 bool		wire_decode_job(const struct wire_frame *frame, struct job *job);
 bool		wire_encode_ready(struct wire_writer *writer, const struct poller_ready *ready);
 bool		wire_decode_ready(const struct wire_frame *frame, struct poller_ready *ready);
-bool		wire_encode_state(struct wire_writer *writer, const struct job_state *state);
-bool		wire_decode_state(const struct wire_frame *frame, struct job_state *state);
 bool		wire_encode_result(struct wire_writer *writer, const struct job_result *result);
 bool		wire_decode_result(const struct wire_frame *frame, struct job_result *result);
 

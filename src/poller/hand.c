@@ -77,7 +77,7 @@ hand_user_init(struct hand_user *user)
 /* --- what comes back --------------------------------------------------------- */
 
 static void
-show_state(void *arg, uint64_t id, enum session_state state)
+show_state(void *arg, uint32_t place, uint64_t id, enum session_state state)
 {
 	struct hand *hand = arg;
 

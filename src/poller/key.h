@@ -46,6 +46,8 @@ struct identity
 				inode,
 				size;
 	int64_t		changed;		/* nanoseconds */
+	uint32_t	mode,
+				owner;
 };
 
 /*

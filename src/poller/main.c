@@ -32,12 +32,13 @@ main(int argc, char **argv)
 	if (argc > 1)
 		hand_user_init(&user);
 	confine_at_start();
-	/* its tables need not be taken apart at the end: the kernel drops them */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+	/* its tables need not be taken apart at the end: the kernel drops them; and nobody
+	 * asks for the words of its errors */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
 	if (argc == 1 && socket_domain(STDIN_FILENO) == AF_UNIX)
 	{
 		confine_child();
-		return pipe_serve(STDIN_FILENO);
+		return pipe_serve(STDIN_FILENO, STDOUT_FILENO);
 	}
 	return hand_main(argc, argv, &user);
 }

@@ -13,11 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <libssh2.h>
 
+#include "../common/under_way.h"
 #include "../common/version.h"
 #include "confine.h"
 #include "loop.h"
@@ -32,6 +35,8 @@ struct pipe
 	struct pool *pool;			/* once the settings have come */
 	struct watch watch;
 	int			fd;
+	int			table_fd;
+	struct under_way *table;	/* max_connections of them */
 	bool		ended;
 	int			status;
 
@@ -136,16 +141,20 @@ put_frame(struct pipe *pipe, const struct wire_writer *writer)
 	pipe->queue_end += writer->length;
 }
 
+/* In this order: whenever we are killed, what stands there is of one job. */
 static void
-put_state(void *arg, uint64_t id, enum session_state state)
+note_state(void *arg, uint32_t place, uint64_t id, enum session_state state)
 {
 	struct pipe *pipe = arg;
-	struct job_state message = {id, state};
-	struct wire_writer writer;
+	struct under_way *entry = &pipe->table[place];
 
-	wire_writer_init(&writer, pipe->frame, WIRE_MAX_FRAME);
-	wire_encode_state(&writer, &message);
-	put_frame(pipe, &writer);
+	if (entry->id != id)
+	{
+		__atomic_store_n(&entry->id, 0, __ATOMIC_RELEASE);
+		entry->began = loop_now();
+	}
+	entry->state = state;
+	__atomic_store_n(&entry->id, id, __ATOMIC_RELEASE);
 }
 
 static void
@@ -169,19 +178,41 @@ memory_exhausted(void *arg)
 	end(pipe, POLLER_EXIT_MEMORY, "no memory left");
 }
 
+static bool
+map_table(struct pipe *pipe, size_t places)
+{
+	size_t		size = places * sizeof(struct under_way);
+	struct stat status;
+	void	   *table;
+
+	/* beyond its end a store would be the end of us */
+	if (fstat(pipe->table_fd, &status) != 0 || (size_t) status.st_size < size)
+		return false;
+	table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, pipe->table_fd, 0);
+	if (table == MAP_FAILED)
+		return false;
+	pipe->table = table;
+	return true;
+}
+
 /* --- in ---------------------------------------------------------------------- */
 
 static void
 take_settings(struct pipe *pipe, const struct wire_frame *frame)
 {
 	struct poller_settings settings;
-	struct pool_events events = {put_state, put_result, pipe, memory_exhausted};
+	struct pool_events events = {note_state, put_result, pipe, memory_exhausted};
 	struct poller_ready ready = {TRIBE_POWER_VERSION, libssh2_version(0)};
 	struct wire_writer writer;
 
 	if (pipe->pool != NULL || !wire_decode_settings(frame, &settings))
 	{
 		end(pipe, EXIT_FAILURE, "settings that cannot be read");
+		return;
+	}
+	if (!map_table(pipe, settings.max_connections))
+	{
+		end(pipe, EXIT_FAILURE, "no table of what is under way");
 		return;
 	}
 	pipe->pool = pool_create(pipe->loop, &settings, &events);
@@ -257,11 +288,12 @@ pipe_ready(struct watch *watch, uint32_t events)
 }
 
 int
-pipe_serve(int fd)
+pipe_serve(int fd, int table_fd)
 {
 	static struct pipe pipe;
 
 	pipe.fd = fd;
+	pipe.table_fd = table_fd;
 	pipe.watch.fd = -1;
 	pipe.watch.ready = pipe_ready;
 	pipe.watch.owner = &pipe;

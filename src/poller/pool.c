@@ -20,6 +20,12 @@
 /* Bytes that a new session must leave to those under way and to their results. */
 #define HEADROOM (2 * 1024 * 1024)
 
+/* Sessions for which room is asked at a time, as long as there is plenty. */
+#define AT_A_TIME 16
+
+/* What a login takes beside libssh2's session, in bytes. */
+#define LOGIN_SIZE (10 * 1024)
+
 /* A job that waits: first for its delay, then for its turn. */
 struct waiting
 {
@@ -46,6 +52,7 @@ struct pool
 	struct session_link kept;	/* the least recently used first */
 	size_t		active_count;
 	size_t		kept_count;
+	uint32_t   *free_places;	/* max_connections less active_count of them */
 	size_t		had_room;		/* so many were under way, with headroom left */
 	bool		filling;
 	bool		exhausted;		/* the caller has been told to end */
@@ -89,11 +96,32 @@ static void fill(struct pool *pool);
 static void prepare_kept(struct pool *pool);
 
 static void
-job_state(struct engine *engine, uint64_t id, enum session_state state)
+job_state(struct engine *engine, struct session *session, uint64_t id,
+		  enum session_state state)
 {
 	struct pool *pool = engine->owner;
 
-	pool->events.state(pool->events.arg, id, state);
+	pool->events.state(pool->events.arg, session_link(session)->place, id, state);
+}
+
+static void
+add_active(struct pool *pool, struct session *session)
+{
+	struct session_link *link = session_link(session);
+
+	link_append(&pool->active, link);
+	pool->active_count++;
+	link->place = pool->free_places[pool->settings.max_connections - pool->active_count];
+}
+
+static void
+remove_active(struct pool *pool, struct session *session)
+{
+	struct session_link *link = session_link(session);
+
+	link_remove(link);
+	pool->free_places[pool->settings.max_connections - pool->active_count] = link->place;
+	pool->active_count--;
 }
 
 static void
@@ -103,8 +131,7 @@ job_ended(struct engine *engine, struct session *session, const struct job_resul
 	struct pool *pool = engine->owner;
 
 	pool->events.result(pool->events.arg, result);
-	link_remove(session_link(session));
-	pool->active_count--;
+	remove_active(pool, session);
 	if (can_keep && pool->settings.max_kept_sessions > 0)
 	{
 		if (pool->kept_count >= pool->settings.max_kept_sessions)
@@ -189,9 +216,15 @@ leaves_headroom(struct pool *pool)
 
 	if (pool->active_count >= LEAST_ACTIVE && pool->active_count < pool->had_room)
 		return true;
-	room = malloc(HEADROOM);
+	room = malloc(HEADROOM + AT_A_TIME * pool->engine.connection_size);
 	free(room);
-	pool->had_room = pool->active_count + (room != NULL);
+	pool->had_room = pool->active_count + AT_A_TIME;
+	if (room == NULL)
+	{
+		room = malloc(HEADROOM);
+		free(room);
+		pool->had_room = pool->active_count + (room != NULL);
+	}
 	return room != NULL;
 }
 
@@ -240,8 +273,7 @@ begin(struct pool *pool, struct job *job)
 			return true;
 		}
 	}
-	link_append(&pool->active, session_link(session));
-	pool->active_count++;
+	add_active(pool, session);
 	if (kept)
 		session_reuse(session, job);
 	else
@@ -379,12 +411,22 @@ pool_create(struct loop *loop, const struct poller_settings *settings,
 
 	if (pool == NULL)
 		return NULL;
-	/* a larger block would come from outside of the heap */
-	mallopt(M_MMAP_THRESHOLD, 2 * HEADROOM);
+	/* a larger block would come from outside of the heap, and what is given back to
+	 * the kernel is soon asked for again */
+	mallopt(M_MMAP_THRESHOLD, 4 * HEADROOM);
+	mallopt(M_TRIM_THRESHOLD, 4 * HEADROOM);
 	pool->loop = loop;
 	pool->settings = *settings;
 	leave_descriptors(&pool->settings);
 	pool->events = *events;
+	pool->free_places = malloc(settings->max_connections * sizeof(*pool->free_places));
+	if (pool->free_places == NULL)
+	{
+		free(pool);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < settings->max_connections; i++)
+		pool->free_places[i] = settings->max_connections - 1 - i;
 	pool->queue_end = &pool->queue;
 	link_init(&pool->active);
 	link_init(&pool->kept);
@@ -394,12 +436,16 @@ pool_create(struct loop *loop, const struct poller_settings *settings,
 	pool->engine.job_ended = job_ended;
 	pool->engine.kept_lost = kept_lost;
 	pool->engine.resolver = resolver_create(loop);
-	if (pool->engine.resolver == NULL || libssh2_init(0) != 0)
+	/* OpenSSL sets itself up; all that libssh2 before 1.11 would add is its engines, which
+	 * take a millisecond to load and are then asked about each key and cipher */
+	if (pool->engine.resolver == NULL || libssh2_init(LIBSSH2_INIT_NO_CRYPTO) != 0)
 	{
 		resolver_free(pool->engine.resolver);
+		free(pool->free_places);
 		free(pool);
 		return NULL;
 	}
+	pool->engine.connection_size = transport_size() + LOGIN_SIZE;
 	return pool;
 }
 
@@ -437,5 +483,6 @@ pool_free(struct pool *pool)
 	key_ring_clear(&pool->engine.keys);
 	known_hosts_ring_clear(&pool->engine.known_hosts);
 	libssh2_exit();
+	free(pool->free_places);
 	free(pool);
 }

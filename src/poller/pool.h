@@ -12,8 +12,9 @@ struct pool;
 
 struct pool_events
 {
-	/* a job entered a state, from SESSION_CONNECT on */
-	void		(*state) (void *arg, uint64_t id, enum session_state state);
+	/* a job entered a state, from SESSION_CONNECT on; place is below max_connections
+	 * and no other job's that is under way */
+	void		(*state) (void *arg, uint32_t place, uint64_t id, enum session_state state);
 	/* a job ended; the result is valid during the call */
 	void		(*result) (void *arg, const struct job_result *result);
 	void	   *arg;

@@ -54,7 +54,7 @@ session_enter(struct session *session, enum session_state state)
 		session->state_due = session->answer_due;
 	session_arm_timer(session);
 	if (!session->kept && state >= SESSION_CONNECT)
-		session->engine->job_state(session->engine, job->id, state);
+		session->engine->job_state(session->engine, session, job->id, state);
 }
 
 /* A call of libssh2 gave code: whether to wait for more or to fail. */
@@ -346,7 +346,7 @@ session_create(struct engine *engine, struct job *job)
 		return NULL;
 	/* so that memory runs short here, where a job can wait for it, and not in the
 	 * middle of a login; until it is used it is address space and nothing else */
-	session->reserve = malloc(SESSION_RESERVE);
+	session->reserve = malloc(engine->connection_size);
 	if (session->reserve == NULL)
 	{
 		free(session);

@@ -30,7 +30,8 @@ struct engine
 	struct known_hosts_ring known_hosts;
 
 	/* a job entered a state */
-	void		(*job_state) (struct engine *engine, uint64_t id, enum session_state state);
+	void		(*job_state) (struct engine *engine, struct session *session,
+							  uint64_t id, enum session_state state);
 
 	/*
 	 * The session has ended its job; result is valid during the call only.
@@ -44,6 +45,7 @@ struct engine
 	void		(*kept_lost) (struct engine *engine, struct session *session);
 
 	void	   *owner;
+	size_t		connection_size;	/* bytes that a connection takes */
 	uint64_t	asked;			/* jobs that were told a number */
 	struct job_result result;	/* being filled in; one is enough for all */
 	char		error[WIRE_MAX_TEXT + 1];
@@ -90,6 +92,7 @@ struct session_link
 {
 	struct session_link *next,
 			   *previous;
+	uint32_t	place;			/* among those under way, from 0 */
 };
 struct session_link *session_link(struct session *session);
 struct session *session_of_link(struct session_link *link);

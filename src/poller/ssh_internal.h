@@ -9,9 +9,6 @@
 
 #define COMPLAINT_SIZE 160
 
-/* Bytes that a connection takes, most of them libssh2's buffers. */
-#define SESSION_RESERVE (64 * 1024)
-
 /* What becomes of the script that is sent to a connection's commands.  A forced
  * command is the same for all of a connection's time, so one answer tells. */
 enum script_use

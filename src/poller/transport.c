@@ -391,6 +391,19 @@ transport_begin(struct transport *transport, const char *hostkeys)
 	return prefer(transport, LIBSSH2_METHOD_HOSTKEY, hostkeys);
 }
 
+size_t
+transport_size(void)
+{
+	struct transport transport;
+	size_t		size;
+
+	transport_init(&transport, NULL);
+	transport.ssh = libssh2_session_init_ex(allocate, release, reallocate, &transport);
+	size = transport.memory;
+	transport_end(&transport, NULL, false);
+	return size;
+}
+
 void
 transport_end(struct transport *transport, transport_call pending, bool courtesy)
 {
@@ -413,7 +426,6 @@ transport_end(struct transport *transport, transport_call pending, bool courtesy
 		if (pending != NULL)
 			for (int i = 0; i < PATIENCE && pending(transport->owner) == LIBSSH2_ERROR_EAGAIN; i++)
 				;
-		shutdown(transport->fd, SHUT_RDWR);
 		if (transport->channel != NULL)
 			for (int i = 0; i < PATIENCE &&
 				 libssh2_channel_free(transport->channel) == LIBSSH2_ERROR_EAGAIN; i++)

@@ -16,7 +16,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static uint8_t again[WIRE_MAX_FRAME];
 	struct poller_settings settings;
 	struct poller_ready ready;
-	struct job_state state;
 	struct job	job;
 	struct wire_frame frame;
 
@@ -27,7 +26,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		wire_writer_init(&writer, again, sizeof(again));
 		wire_decode_settings(&frame, &settings);
 		wire_decode_ready(&frame, &ready);
-		wire_decode_state(&frame, &state);
 
 		/* a message has one form: what was read is written the same */
 		if (wire_decode_job(&frame, &job) &&

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static void
-keep_state(void *arg, uint64_t id, enum session_state state)
+keep_state(void *arg, uint32_t place, uint64_t id, enum session_state state)
 {
 	struct poller *poller = arg;
 

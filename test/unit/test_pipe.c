@@ -1,6 +1,7 @@
 /*
  * test_pipe.c: the poller program's side of the pipe, as its owner sees it.
  */
+#define _GNU_SOURCE				/* memfd_create */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,15 +12,22 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "confine.h"
+#include "loop.h"
 #include "pipe.h"
 #include "poll_fixture.h"
+#include "under_way.h"
 #include "version.h"
+
+/* Room in the table. */
+#define PLACES 64
 
 static struct keys keys;
 static struct sshd canned;
@@ -46,6 +54,7 @@ struct child
 {
 	pid_t		pid;
 	int			fd;
+	struct under_way *table;
 	uint8_t		input[2 * WIRE_MAX_FRAME];
 	size_t		length;
 	size_t		taken;
@@ -57,7 +66,13 @@ static void
 start(bool limited)
 {
 	int			pair[2];
+	int			table = memfd_create("under_way", 0);
 
+	assert_int_equal(ftruncate(table, PLACES * sizeof(struct under_way)), 0);
+	if (child.table != NULL)
+		munmap(child.table, PLACES * sizeof(struct under_way));
+	child.table = mmap(NULL, PLACES * sizeof(struct under_way), PROT_READ, MAP_SHARED, table, 0);
+	assert_true(child.table != MAP_FAILED);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	child.fd = pair[0];
 	child.length = child.taken = 0;
@@ -71,13 +86,15 @@ start(bool limited)
 		if (limited)
 		{
 			dup2(pair[1], STDIN_FILENO);
+			dup2(table, STDOUT_FILENO);
 			confine_at_start();
 			confine_child();
-			_exit(pipe_serve(STDIN_FILENO));
+			_exit(pipe_serve(STDIN_FILENO, STDOUT_FILENO));
 		}
-		_exit(pipe_serve(pair[1]));
+		_exit(pipe_serve(pair[1], table));
 	}
 	close(pair[1]);
+	close(table);
 }
 
 static int
@@ -168,49 +185,100 @@ expect_ready(void)
 }
 
 static void
-jobs_become_states_and_results(void **state)
+jobs_become_results(void **state)
 {
 	struct wire_frame frame;
-	enum session_state last[8] = {SESSION_QUEUED};
-	int			results = 0;
 
 	start(true);
 	send_settings(4, UINT64_C(1) << 30);
 	expect_ready();
-	for (int i = 0; i < 8; i++)
+	for (int i = 1; i <= 8; i++)
 	{
 		struct job	job = loopback_job(&keys, canned.port);
 
 		job.id = i;
 		send_job(&job);
 	}
-	while (results < 8)
+	for (int results = 0; results < 8; results++)
 	{
-		struct job_state job_state;
 		static struct job_result result;
 
 		assert_true(next_frame(&frame));
-		if (frame.type == WIRE_STATE)
-		{
-			assert_true(wire_decode_state(&frame, &job_state));
-			assert_true(job_state.id < 8);
-			/* in order, beginning with the connection */
-			assert_true(job_state.state > last[job_state.id]);
-			if (last[job_state.id] == SESSION_QUEUED)
-				assert_int_equal(job_state.state, SESSION_CONNECT);
-			last[job_state.id] = job_state.state;
-			continue;
-		}
 		assert_true(wire_decode_result(&frame, &result));
 		if (result.outcome != OUTCOME_READ)
 			fail_msg("%s", result.error);
 		assert_true(result.has_report);
-		assert_int_equal(last[result.id], SESSION_CLOSE);
-		results++;
 	}
+	/* each place has one of the jobs, where that was at its end */
+	for (int i = 0; i < 4; i++)
+	{
+		assert_in_range(child.table[i].id, 1, 8);
+		assert_int_equal(child.table[i].state, SESSION_CLOSE);
+		for (int k = 0; k < i; k++)
+			assert_int_not_equal(child.table[i].id, child.table[k].id);
+	}
+	assert_int_equal(child.table[4].id, 0);
 	/* the owner goes, and so does the poller */
 	shutdown(child.fd, SHUT_WR);
 	assert_int_equal(wait_for_exit(), 0);
+}
+
+/* How many entries are of this state. */
+static int
+under_way(enum session_state state)
+{
+	int			count = 0;
+
+	for (int i = 0; i < PLACES; i++)
+		count += __atomic_load_n(&child.table[i].id, __ATOMIC_ACQUIRE) != 0 &&
+			child.table[i].state == (uint32_t) state;
+	return count;
+}
+
+static void
+killed_poller_leaves_what_was_under_way(void **state)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t	length = sizeof(address);
+	int			silent = socket(AF_INET, SOCK_STREAM, 0);
+	int64_t		before = loop_now();
+	int			status;
+
+	assert_int_equal(bind(silent, (struct sockaddr *) &address, sizeof(address)), 0);
+	assert_int_equal(listen(silent, 8), 0);
+	getsockname(silent, (struct sockaddr *) &address, &length);
+	start(true);
+	send_settings(2, 0);
+	expect_ready();
+	for (int i = 1; i <= 3; i++)
+	{
+		struct job	job = loopback_job(&keys, ntohs(address.sin_port));
+
+		job.id = i;
+		job.connect_timeout_ms = job.node_timeout_ms = 600 * 1000;
+		send_job(&job);
+	}
+	while (under_way(SESSION_HANDSHAKE) < 2)
+		usleep(1000);
+	kill(child.pid, SIGKILL);
+	assert_int_equal(waitpid(child.pid, &status, 0), child.pid);
+	assert_int_equal(under_way(SESSION_HANDSHAKE), 2);
+	for (int i = 0; i < 2; i++)
+	{
+		assert_in_range(child.table[i].id, 1, 2);
+		assert_true(child.table[i].began >= before && child.table[i].began <= loop_now());
+	}
+	assert_int_equal(child.table[2].id, 0);
+	close(child.fd);
+	close(silent);
+}
+
+static void
+table_that_is_too_small_is_refused(void **state)
+{
+	start(false);
+	send_settings(PLACES + 1, 0);
+	assert_int_equal(wait_for_exit(), 1);
 }
 
 static void
@@ -264,7 +332,6 @@ slow_owner_gets_every_result(void **state)
 {
 	struct wire_frame frame;
 	int			results = 0;
-	int			states = 0;
 	int			size = 4096;
 
 	start(true);
@@ -288,18 +355,14 @@ slow_owner_gets_every_result(void **state)
 	{
 		static struct job_result result;
 
-		if (frame.type == WIRE_RESULT)
-		{
-			assert_true(wire_decode_result(&frame, &result));
-			assert_int_equal(result.outcome, OUTCOME_IDENTITY_FILE);
-			assert_int_equal(result.id, results);
-			results++;
-		}
-		else
-			states++;
+		assert_true(wire_decode_result(&frame, &result));
+		assert_int_equal(result.outcome, OUTCOME_IDENTITY_FILE);
+		assert_int_equal(result.id, results);
+		results++;
 	}
 	assert_int_equal(results, 5000);
-	assert_int_equal(states, 0);
+	/* none had begun to connect */
+	assert_int_equal(child.table[0].id, 0);
 	close(child.fd);
 	child.fd = -1;
 	assert_int_equal(wait_for_exit(), 0);
@@ -354,7 +417,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(jobs_become_states_and_results),
+		cmocka_unit_test(jobs_become_results),
+		cmocka_unit_test(killed_poller_leaves_what_was_under_way),
+		cmocka_unit_test(table_that_is_too_small_is_refused),
 		cmocka_unit_test(settings_in_pieces_are_understood),
 		cmocka_unit_test(stranger_ends_the_poller),
 		cmocka_unit_test(slow_owner_gets_every_result),

@@ -294,27 +294,20 @@ stranger_is_known_by_its_first_wrong_byte(void **state)
 static void
 message_of_another_type_is_refused(void **state)
 {
-	struct job_state job_state = {5, SESSION_READ};
-	struct job_state back;
+	struct poller_settings settings = {5, 0, 0, 0};
+	struct poller_settings back;
 	struct poller_ready ready;
 	struct wire_writer writer;
 	struct wire_frame frame;
 
 	wire_writer_init(&writer, buffer, sizeof(buffer));
-	assert_true(wire_encode_state(&writer, &job_state));
+	assert_true(wire_encode_settings(&writer, &settings));
 	frame = whole_frame(&writer);
-	assert_true(wire_decode_state(&frame, &back));
-	assert_int_equal(back.id, 5);
-	assert_int_equal(back.state, SESSION_READ);
+	assert_true(wire_decode_settings(&frame, &back));
+	assert_int_equal(back.max_connections, 5);
 	assert_false(wire_decode_ready(&frame, &ready));
 	frame.type = WIRE_RESULT;
-	assert_false(wire_decode_state(&frame, &back));
-
-	job_state.state = SESSION_STATE_COUNT;
-	wire_writer_init(&writer, buffer, sizeof(buffer));
-	assert_true(wire_encode_state(&writer, &job_state));
-	frame = whole_frame(&writer);
-	assert_false(wire_decode_state(&frame, &back));
+	assert_false(wire_decode_settings(&frame, &back));
 }
 
 static void
