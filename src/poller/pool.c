@@ -411,10 +411,8 @@ pool_create(struct loop *loop, const struct poller_settings *settings,
 
 	if (pool == NULL)
 		return NULL;
-	/* a larger block would come from outside of the heap, and what is given back to
-	 * the kernel is soon asked for again */
+	/* a larger block would come from outside of the heap */
 	mallopt(M_MMAP_THRESHOLD, 4 * HEADROOM);
-	mallopt(M_TRIM_THRESHOLD, 4 * HEADROOM);
 	pool->loop = loop;
 	pool->settings = *settings;
 	leave_descriptors(&pool->settings);
