@@ -141,10 +141,11 @@ foreach my $phase (@phases)
 		await(sub { ($worker) = grep { children($_) } split /\n/, worker_pid($hub) }, 'a worker with a poller');
 		$poller = poller_of($worker);
 		all_there($phase, $before);
-		enable('off');
 		$begun = time;
 		kill 'TERM', $worker;
 		push @{ $took{$label}{'SIGTERM'} }, gone($worker) - $begun;
+		# only now: each process of the server reads its settings anew
+		enable('off');
 		ok(await(sub { !kill 0, $poller }, 'the end of the poller'), "$label: the worker ends, and its poller");
 		ok(await(sub { !established($at) }, 'the end of the sessions'), "$label: and the sessions") if $at->{frozen};
 	}
