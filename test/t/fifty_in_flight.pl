@@ -93,6 +93,21 @@ sub enable
 	return;
 }
 
+# Waits until no process of the server uses the processor, in nanoseconds of it.
+sub at_rest
+{
+	my ($postmaster) = slurp_file($hub->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	my $last = '';
+
+	await(sub {
+			my $now = join(' ', map { "$_ " . (split / /, eval { slurp_file("/proc/$_/schedstat") } || '')[0] } children($postmaster));
+			my $same = $now eq $last;
+			$last = $now;
+			return $same;
+		}, 'a server at rest');
+	return;
+}
+
 sub gone
 {
 	my ($pid) = @_;
@@ -141,11 +156,12 @@ foreach my $phase (@phases)
 		await(sub { ($worker) = grep { children($_) } split /\n/, worker_pid($hub) }, 'a worker with a poller');
 		$poller = poller_of($worker);
 		all_there($phase, $before);
+		# no other worker takes over; each process of the server reads its settings anew
+		enable('off');
+		at_rest();
 		$begun = time;
 		kill 'TERM', $worker;
 		push @{ $took{$label}{'SIGTERM'} }, gone($worker) - $begun;
-		# only now: each process of the server reads its settings anew
-		enable('off');
 		ok(await(sub { !kill 0, $poller }, 'the end of the poller'), "$label: the worker ends, and its poller");
 		ok(await(sub { !established($at) }, 'the end of the sessions'), "$label: and the sessions") if $at->{frozen};
 	}

@@ -140,6 +140,22 @@ listen_on_loopback(uint16_t *port)
 	return fd;
 }
 
+void
+send_all(int fd, const void *data, size_t length)
+{
+	const char *bytes = data;
+
+	while (length > 0)
+	{
+		ssize_t		count = send(fd, bytes, length, MSG_NOSIGNAL);
+
+		if (count <= 0)
+			_exit(0);
+		bytes += count;
+		length -= count;
+	}
+}
+
 int
 connect_to_loopback(uint16_t port)
 {

@@ -60,6 +60,9 @@ void		peer_stop(struct peer *peer);
 int			listen_on_loopback(uint16_t *port);
 int			connect_to_loopback(uint16_t port);
 
+/* In a peer's process: sends it all, or ends the process. */
+void		send_all(int fd, const void *data, size_t length);
+
 /*
  * Gives this process, and those that it starts from now on, namespaces of their
  * own (CLONE_NEWNS, CLONE_NEWNET: with a loopback that is up), and the rights to

@@ -42,22 +42,6 @@ group_teardown(void **state)
 	return 0;
 }
 
-static void
-send_all(int fd, const void *data, size_t length)
-{
-	const char *bytes = data;
-
-	while (length > 0)
-	{
-		ssize_t		count = send(fd, bytes, length, MSG_NOSIGNAL);
-
-		if (count <= 0)
-			_exit(0);
-		bytes += count;
-		length -= count;
-	}
-}
-
 /* Takes what comes until the other side is gone. */
 static void
 listen_on(int fd)

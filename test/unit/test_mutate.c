@@ -173,7 +173,6 @@ pass_on(int from, int to, int direction, long *passed, struct fault *faults, uin
 	uint8_t		bytes[4096 + MOST_FAULTS * MOST_BYTES];
 	ssize_t		received = recv(from, bytes, 4096, 0);
 	size_t		count;
-	size_t		sent = 0;
 
 	if (received <= 0)
 		_exit(0);
@@ -189,14 +188,7 @@ pass_on(int from, int to, int direction, long *passed, struct fault *faults, uin
 		count = mutate(state, bytes, count, at);
 	}
 	*passed += received;
-	while (sent < count)
-	{
-		ssize_t		now = send(to, bytes + sent, count - sent, MSG_NOSIGNAL);
-
-		if (now <= 0)
-			_exit(0);
-		sent += now;
-	}
+	send_all(to, bytes, count);
 }
 
 static void

@@ -78,22 +78,6 @@ group_teardown(void **state)
 /* --- the proxy ------------------------------------------------------------------ */
 
 static void
-send_all(int fd, const void *data, size_t length)
-{
-	const char *bytes = data;
-
-	while (length > 0)
-	{
-		ssize_t		count = send(fd, bytes, length, MSG_NOSIGNAL);
-
-		if (count <= 0)
-			_exit(0);
-		bytes += count;
-		length -= count;
-	}
-}
-
-static void
 keep_said(const void *bytes, size_t length)
 {
 	if (length > sizeof(tamperer->said) - tamperer->said_length)
