@@ -75,11 +75,27 @@ sub make_keys
 	($host_key) = read_file("$tmp/host.pub") =~ /^(\S+ \S+)/;
 }
 
+# The user's login shell on the nodes becomes another program, if libnss_wrapper is
+# installed.
+sub nodes_shell
+{
+	my ($shell) = @_;
+	return () unless -x $shell && glob '/usr/lib/*/libnss_wrapper.so';
+	my $passwd = join '', map {
+		my @entry = getpwnam $_;
+		@entry ? join(':', $_, 'x', @entry[2, 3], '', $entry[7], $_ eq $user ? $shell : $entry[8]) . "\n" : ()
+	} 'sshd', $user;
+	write_file("$tmp/passwd", $passwd);
+	return ('env', 'LD_PRELOAD=libnss_wrapper.so', "NSS_WRAPPER_PASSWD=$tmp/passwd",
+		'NSS_WRAPPER_GROUP=/etc/group');
+}
+
 # Starts the sshds of so many nodes and gives their port.  keys: the file that
-# stands for authorized_keys.
+# stands for authorized_keys.  shell: the login shell, instead of the user's.
 sub start_sshds
 {
-	my ($name, $count, $algorithms, $keys) = @_;
+	my ($name, $count, $algorithms, $keys, $shell) = @_;
+	my @shell = defined $shell ? nodes_shell($shell) : ();
 	my $port = free_port();
 	my $sshd = (grep { -x } '/usr/sbin/sshd', '/usr/local/sbin/sshd')[0]
 		or die "no sshd: run bench/setup\n";
@@ -109,7 +125,7 @@ END
 		my $pid = fork // die "fork: $!\n";
 		if ($pid == 0)
 		{
-			exec 'setpriv', '--pdeathsig', 'TERM', $sshd, '-D', '-f', $config, '-E', "$config.log"
+			exec 'setpriv', '--pdeathsig', 'TERM', @shell, $sshd, '-D', '-f', $config, '-E', "$config.log"
 				or POSIX::_exit(99);
 		}
 		push @sshds, $pid;

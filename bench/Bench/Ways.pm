@@ -24,7 +24,8 @@ sub prepare_ways
 	($window, $parallel) = @options{qw(window parallel)};
 	system('make', '-s', '-C', $root, 'tribe_power_poller') == 0 or exit 1;
 	system('make', '-s', '-C', $root, '-f', 'bench/bench.mk') == 0 or exit 1;
-	system('cp', "$root/tribe_power_poller", "$root/build/bench/round", $tmp) == 0 or exit 1;
+	system('cp', "$root/tribe_power_poller", "$root/build/bench/round",
+		"$root/build/bench/answer_shell", $tmp) == 0 or exit 1;
 	$driver = "$tmp/round";
 	@poller = ('--poller', "$tmp/tribe_power_poller", '--user', $user, '--identity', "$tmp/id",
 		'--window', int($window * 1000 + 0.5), '--parallel', $parallel);
