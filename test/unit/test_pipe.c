@@ -212,7 +212,7 @@ jobs_become_results(void **state)
 	/* each place has one of the jobs, where that was at its end */
 	for (int i = 0; i < 4; i++)
 	{
-		assert_in_range(child.table[i].id, 1, 8);
+		assert_true(child.table[i].id >= 1 && child.table[i].id <= 8);
 		assert_int_equal(child.table[i].state, SESSION_CLOSE);
 		for (int k = 0; k < i; k++)
 			assert_int_not_equal(child.table[i].id, child.table[k].id);
@@ -265,7 +265,7 @@ killed_poller_leaves_what_was_under_way(void **state)
 	assert_int_equal(under_way(SESSION_HANDSHAKE), 2);
 	for (int i = 0; i < 2; i++)
 	{
-		assert_in_range(child.table[i].id, 1, 2);
+		assert_true(child.table[i].id == 1 || child.table[i].id == 2);
 		assert_true(child.table[i].began >= before && child.table[i].began <= loop_now());
 	}
 	assert_int_equal(child.table[2].id, 0);
