@@ -297,8 +297,9 @@ poller_client_submit(PollerClient *client, PollerJob *job)
 
 /* --- the lanes' pollers ---------------------------------------------------- */
 
-/* Kept sessions may take half of the poller's memory, at most 70 KB each.  Fewer
- * than there are nodes would be of no use: each would go before its next turn. */
+/* Kept sessions may take half of the poller's memory, at 70 KB each (with libssh2 1.11 it
+ * is a tenth more).  Fewer than there are nodes would be of no use: each would go before
+ * its next turn. */
 static uint32_t
 most_kept_sessions(void)
 {
