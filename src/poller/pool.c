@@ -434,8 +434,8 @@ pool_create(struct loop *loop, const struct poller_settings *settings,
 	pool->engine.job_ended = job_ended;
 	pool->engine.kept_lost = kept_lost;
 	pool->engine.resolver = resolver_create(loop);
-	/* OpenSSL sets itself up; all that libssh2 before 1.11 would add is its engines, which
-	 * take a millisecond to load and are then asked about each key and cipher */
+	/* OpenSSL sets itself up; all that libssh2 before 1.11 would add is to load engines
+	 * that nobody here asks for */
 	if (pool->engine.resolver == NULL || libssh2_init(LIBSSH2_INIT_NO_CRYPTO) != 0)
 	{
 		resolver_free(pool->engine.resolver);
