@@ -16,7 +16,7 @@ my $answer = abs_path(dirname(__FILE__)) . '/answer_hostile';
 my $sql = sub { return $hub->safe_psql('postgres', $_[0]) };
 my @attacks = qw(sql json escape bidi utf8 long infinite nan comma negative huge other many stderr motd alternate);
 
-add_node($hub, $_, start_sshd($_, config => "ForceCommand /bin/sh $answer $_")) foreach @attacks;
+add_node($hub, $_, start_sshd($_, config => "ForceCommand /bin/sh $answer $_ " . $hub->basedir . "/answered.$_")) foreach @attacks;
 add_node($hub, 'bystander', { address => '127.0.0.1', port => 1, host_key => start_sshd('bystander', answer => 1)->{host_key} }, enabled => 'false');
 my $registry = $sql->('SELECT md5(string_agg(n::text, \'\' ORDER BY node_name)) FROM tribe_power_nodes n');
 my $start = log_size($hub);
