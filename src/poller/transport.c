@@ -21,6 +21,10 @@
 /* Before each block stands its size; the alignment is malloc's. */
 #define BLOCK_HEADER 16
 
+/* Behind it are zeroes: of an ed25519 host key libssh2 1.10 takes 32 bytes, also where the
+ * server sent fewer. */
+#define BLOCK_SPARE 32
+
 static void *
 allocate(size_t count, void **abstract)
 {
@@ -29,9 +33,10 @@ allocate(size_t count, void **abstract)
 
 	if (count > TRANSPORT_MEMORY || transport->memory + count > TRANSPORT_MEMORY)
 		return NULL;
-	block = malloc(BLOCK_HEADER + count);
+	block = malloc(BLOCK_HEADER + count + BLOCK_SPARE);
 	if (block == NULL)
 		return NULL;
+	memset(block + BLOCK_HEADER + count, 0, BLOCK_SPARE);
 	*(size_t *) block = count;
 	transport->memory += count;
 	return block + BLOCK_HEADER;
@@ -64,9 +69,10 @@ reallocate(void *pointer, size_t count, void **abstract)
 	before = *(size_t *) block;
 	if (count > TRANSPORT_MEMORY || transport->memory - before + count > TRANSPORT_MEMORY)
 		return NULL;
-	moved = realloc(block, BLOCK_HEADER + count);
+	moved = realloc(block, BLOCK_HEADER + count + BLOCK_SPARE);
 	if (moved == NULL)
 		return NULL;
+	memset(moved + BLOCK_HEADER + count, 0, BLOCK_SPARE);
 	*(size_t *) moved = count;
 	transport->memory = transport->memory - before + count;
 	return moved + BLOCK_HEADER;
