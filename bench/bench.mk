@@ -1,5 +1,6 @@
-# The benchmark's driver: make -f bench/bench.mk, called by bench/poll.
-# Compiled as the poller is, with the archive that the Makefile builds.
+# The benchmark's driver, and a login shell for its nodes: make -f bench/bench.mk, called
+# by bench/poll.  Compiled as the poller is, the driver with the archive that the
+# Makefile builds.
 BUILD ?= build
 CFLAGS = -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare -O2 -g
 

@@ -183,8 +183,9 @@ key_ring_get(struct key_ring *ring, const char *path, struct identity **identity
 	int			fd;
 
 	/* each job asks, so what it costs with the file unchanged counts: one system call */
-	if (found != NULL && strcmp(found->path, path) == 0 && stat(path, &status) == 0 &&
-		same_file(found, &status))
+	while (found != NULL && strcmp(found->path, path) != 0)
+		found = found->next;
+	if (found != NULL && stat(path, &status) == 0 && same_file(found, &status))
 	{
 		found->references++;
 		*identity = found;

@@ -147,9 +147,9 @@ known_hosts_get(struct known_hosts_ring *ring, const char *path)
 	int			fd;
 
 	/* each job asks: unchanged, it costs one system call */
-	file = ring->first;
-	if (file != NULL && strcmp(file->path, path) == 0 && stat(path, &status) == 0 &&
-		same_file(file, &status))
+	for (file = ring->first; file != NULL && strcmp(file->path, path) != 0;)
+		file = file->next;
+	if (file != NULL && stat(path, &status) == 0 && same_file(file, &status))
 		return file;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)

@@ -205,6 +205,15 @@ find_kept(struct pool *pool, const struct job *job)
 	return NULL;
 }
 
+static bool
+has_room(size_t size)
+{
+	void	   *volatile room = malloc(size);	/* or the compiler would leave it out */
+
+	free(room);
+	return room != NULL;
+}
+
 /*
  * Asks the heap and not the kernel: what ended sessions gave back counts too.  That
  * costs two system calls, so not where as many have had room before.
@@ -212,20 +221,16 @@ find_kept(struct pool *pool, const struct job *job)
 static bool
 leaves_headroom(struct pool *pool)
 {
-	void	   *volatile room;	/* or the compiler would take the question for idle */
+	size_t		more = 0;
 
 	if (pool->active_count >= LEAST_ACTIVE && pool->active_count < pool->had_room)
 		return true;
-	room = malloc(HEADROOM + AT_A_TIME * pool->engine.connection_size);
-	free(room);
-	pool->had_room = pool->active_count + AT_A_TIME;
-	if (room == NULL)
-	{
-		room = malloc(HEADROOM);
-		free(room);
-		pool->had_room = pool->active_count + (room != NULL);
-	}
-	return room != NULL;
+	if (has_room(HEADROOM + AT_A_TIME * pool->engine.connection_size))
+		more = AT_A_TIME;
+	else if (has_room(HEADROOM))
+		more = 1;
+	pool->had_room = pool->active_count + more;
+	return more > 0;
 }
 
 /* A new session, at the cost of kept ones where memory is short. */

@@ -12,7 +12,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -238,21 +237,17 @@ under_way(enum session_state state)
 static void
 killed_poller_leaves_what_was_under_way(void **state)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t	length = sizeof(address);
-	int			silent = socket(AF_INET, SOCK_STREAM, 0);
+	uint16_t	port;
+	int			silent = listen_on_loopback(&port);
 	int64_t		before = loop_now();
 	int			status;
 
-	assert_int_equal(bind(silent, (struct sockaddr *) &address, sizeof(address)), 0);
-	assert_int_equal(listen(silent, 8), 0);
-	getsockname(silent, (struct sockaddr *) &address, &length);
 	start(true);
 	send_settings(2, 0);
 	expect_ready();
 	for (int i = 1; i <= 3; i++)
 	{
-		struct job	job = loopback_job(&keys, ntohs(address.sin_port));
+		struct job	job = loopback_job(&keys, port);
 
 		job.id = i;
 		job.connect_timeout_ms = job.node_timeout_ms = 600 * 1000;
