@@ -41,6 +41,9 @@
 /* Pollers with a single node each, at a time. */
 #define MOST_ALONE 4
 
+/* Whatever it may gather goes with it, and libraries may be newer by then. */
+#define MOST_AGE (INT64CONST(3600) * USECS_PER_SEC)
+
 /* How many are "few": an eighth of what is polled at a time, or this many. */
 #define LEAST_FEW 8
 
@@ -306,11 +309,14 @@ most_kept_sessions(void)
 	return setting_keep_sessions ? (uint32_t) setting_poller_memory * 1024 / 2 / 70 : 0;
 }
 
-static bool
-start_process(Lane *lane)
+static struct poller_settings
+settings_of(LaneKind kind)
 {
-	LaneKind	kind = lane - lane->client->lanes;
-	struct poller_settings settings = {0};
+	struct poller_settings settings = {
+		.max_connections = 1,
+		.memory_limit = (uint64_t) setting_poller_memory * 1024 * 1024,
+		.nice = setting_nice
+	};
 
 	if (kind == LANE_COMMON)
 	{
@@ -320,12 +326,32 @@ start_process(Lane *lane)
 	else if (kind == LANE_FEW)
 		settings.max_connections = Max(Min(LEAST_FEW, setting_max_connections),
 									   setting_max_connections / 8);
-	else
-		settings.max_connections = 1;
-	settings.memory_limit = (uint64_t) setting_poller_memory * 1024 * 1024;
-	settings.nice = setting_nice;
+	return settings;
+}
+
+static bool
+start_process(Lane *lane)
+{
+	struct poller_settings settings = settings_of(lane - lane->client->lanes);
+
 	drop_events(lane->client);
 	return poller_process_start(&lane->process, &settings);
+}
+
+bool
+poller_client_lasts(const PollerClient *client, int64 idle)
+{
+	const PollerProcess *process = &client->lanes[LANE_COMMON].process;
+	struct poller_settings now = settings_of(LANE_COMMON);
+
+	if (process->pid == 0)
+		return true;
+	if (now.max_connections != process->settings.max_connections ||
+		now.max_kept_sessions != process->settings.max_kept_sessions ||
+		now.memory_limit != process->settings.memory_limit ||
+		now.nice != process->settings.nice)
+		return false;
+	return now.max_kept_sessions > 0 || ticks_now() + idle - process->started < MOST_AGE;
 }
 
 /* Gives each idle lane for a single node one from the queue, the first in line. */

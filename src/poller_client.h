@@ -54,6 +54,13 @@ extern PollerClient *poller_client_create(MemoryContext parent,
 /* Hands a job over; the poller is started at need. */
 extern void poller_client_submit(PollerClient *client, PollerJob *job);
 
+/*
+ * Whether the poller of the common lane is to be kept for so long without work, in us:
+ * not if the settings have changed since it was started, nor if it were then older than
+ * an hour; with kept sessions it may be of any age.
+ */
+extern bool poller_client_lasts(const PollerClient *client, int64 idle);
+
 /* Forgets the jobs under way without a result, and ends the poller. */
 extern void poller_client_stop(PollerClient *client);
 

@@ -156,7 +156,8 @@ poller_process_start(PollerProcess *process, const struct poller_settings *setti
 	process->in_length = process->out_length = process->out_sent = 0;
 	if (!spawn(process, settings->max_connections))
 		return false;
-	process->heard = ticks_now();
+	process->settings = *settings;
+	process->started = process->heard = ticks_now();
 	poller_process_reserve(process, &writer);
 	wire_encode_settings(&writer, settings);
 	poller_process_queued(process, &writer);

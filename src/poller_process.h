@@ -17,6 +17,8 @@ typedef struct PollerProcess
 	pid_t		pid;			/* 0: none runs */
 	int			fd;				/* -1: none */
 	int			table_fd;		/* the table of common/under_way.h; -1: none */
+	struct poller_settings settings;	/* that it was started with … */
+	TimestampTz started;		/* … and when, in ticks */
 	bool		ready;			/* it has answered our settings */
 	TimestampTz heard;			/* last time it said anything, in ticks */
 	uint8_t    *out;			/* frames that the socket has not taken yet */

@@ -75,6 +75,7 @@ typedef struct Worker
 	TimestampTz upkeep_at;		/* when history wants to be looked after */
 	char	   *database;		/* as set when we started; NULL: started by hand */
 	int			interval;		/* that next_slot was computed with */
+	bool		extension_missing;	/* when it was last looked for */
 } Worker;
 
 /* The schedule counts from the Unix epoch, PostgreSQL from 2000. */
@@ -85,61 +86,6 @@ slot_after(TimestampTz now, TimestampTz previous)
 {
 	return schedule_next_slot(now + epoch_offset, (int64) setting_interval * SCHEDULE_SECOND,
 							  previous == DT_NOBEGIN ? INT64_MIN : previous + epoch_offset) - epoch_offset;
-}
-
-static void
-describe_worker(BackgroundWorker *worker)
-{
-	memset(worker, 0, sizeof(*worker));
-	strlcpy(worker->bgw_name, "tribe_power worker", BGW_MAXLEN);
-	strlcpy(worker->bgw_type, "tribe_power worker", BGW_MAXLEN);
-	strlcpy(worker->bgw_library_name, "tribe_power", BGW_MAXLEN);
-	strlcpy(worker->bgw_function_name, "tribe_power_worker_main", BGW_MAXLEN);
-	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker->bgw_restart_time = 10;
-}
-
-static bool registered = false;
-
-void
-worker_register(void)
-{
-	BackgroundWorker worker;
-
-	describe_worker(&worker);
-	RegisterBackgroundWorker(&worker);
-	await_database_prepare();
-	registered = true;
-}
-
-bool
-worker_is_registered(void)
-{
-	return registered;
-}
-
-int
-worker_start(Oid database)
-{
-	BackgroundWorker worker;
-	BackgroundWorkerHandle *handle;
-	pid_t		pid;
-
-	describe_worker(&worker);
-	worker.bgw_main_arg = ObjectIdGetDatum(database);
-	worker.bgw_notify_pid = MyProcPid;
-	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("no background worker slot is free"),
-				 errhint("Raise max_worker_processes.")));
-	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("the worker did not start"),
-				 errhint("The server's log says why.")));
-	return (int) pid;
 }
 
 /* --- a round begins ------------------------------------------------------ */
@@ -243,6 +189,7 @@ begin_round(Worker *worker, TimestampTz slot)
 
 	result = transaction_run(load_body, &arguments, LOADING);
 	round = arguments.round;
+	worker->extension_missing = result == TRANSACTION_NO_EXTENSION;
 	if (result != TRANSACTION_DONE)
 	{
 		TimestampTz again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), MISSING_RECHECK_MS);
@@ -268,6 +215,13 @@ begin_round(Worker *worker, TimestampTz slot)
 	round_submit(round, worker->client);
 }
 
+/* The time of the next round, if there is one. */
+static TimestampTz
+next_round(const Worker *worker)
+{
+	return worker->node_due != 0 ? Min(worker->node_due, worker->next_slot) : worker->next_slot;
+}
+
 /* Begins a round if its time has come. */
 static void
 serve_slot(Worker *worker, TimestampTz now)
@@ -280,10 +234,7 @@ serve_slot(Worker *worker, TimestampTz now)
 		worker->next_slot = slot_after(now, DT_NOBEGIN);
 		worker->upkeep_at = now;
 	}
-	if (worker->node_due != 0 && worker->node_due < worker->next_slot)
-		slot = worker->node_due;
-	else
-		slot = worker->next_slot;
+	slot = next_round(worker);
 	if (now < slot)
 		return;
 
@@ -481,11 +432,9 @@ enforce_round_timeout(Worker *worker)
 static long
 time_to_wait(Worker *worker, TimestampTz now)
 {
-	TimestampTz until = worker->next_slot;
+	TimestampTz until = next_round(worker);
 	long		wait;
 
-	if (worker->node_due != 0)
-		until = Min(until, worker->node_due);
 	if (worker->rounds == NIL)
 		until = Min(until, worker->upkeep_at);
 	/* a clock set back shows within a minute, a round's timeout in a second */
@@ -535,12 +484,15 @@ reload(Worker *worker)
 	}
 }
 
-/* Without kept sessions a poller lives for its rounds only. */
+/* A poller that nobody will need soon, or that is not as it should be, ends. */
 static void
 end_idle_poller(Worker *worker)
 {
-	if (worker->client != NULL && worker->rounds == NIL &&
-		poller_client_pending(worker->client) == 0 && !setting_keep_sessions)
+	if (worker->client == NULL || worker->rounds != NIL ||
+		poller_client_pending(worker->client) > 0)
+		return;
+	if (!setting_enabled || worker->extension_missing ||
+		!poller_client_lasts(worker->client, next_round(worker) - GetCurrentTimestamp()))
 		poller_client_stop(worker->client);
 }
 

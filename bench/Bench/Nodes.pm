@@ -125,7 +125,7 @@ END
 		my $pid = fork // die "fork: $!\n";
 		if ($pid == 0)
 		{
-			exec 'setpriv', '--pdeathsig', 'TERM', @shell, $sshd, '-D', '-f', $config, '-E', "$config.log"
+			exec 'setpriv', '--pdeathsig', 'TERM', @shell, $sshd, '-D', '-r', '-f', $config, '-E', "$config.log"
 				or POSIX::_exit(99);
 		}
 		push @sshds, $pid;
