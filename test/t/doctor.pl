@@ -116,9 +116,10 @@ SKIP:
 
 # --- nodes ------------------------------------------------------------------------------------
 
-set('tribe_power.interval', '1s');
+# in this order: the worker never sees an interval so short that a round begins
 set('tribe_power.enabled', 'off');
-# a round may still be under way
+set('tribe_power.interval', '1s');
+# one may still be under way
 await(sub {
 		$hub->safe_psql('postgres', "UPDATE tribe_power_node_status SET last_attempt = now() - interval '1 hour'");
 		($status, $detail) = finding('last poll');
